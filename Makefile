@@ -1,0 +1,66 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# Passed on: `make test ARGS="-k handshake -x"`, `make demo ARGS="--port=8080"`.
+ARGS ?=
+
+.PHONY: help venv demo test lint format matrix bench clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "txchannels needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/system-packages \
+		"no virtual environment can be made" \
+		"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+	@$(PYTHON) -m venv $(VENV)
+
+# What the daemon needs, and what developing it needs. Made again when setup.cfg changes.
+$(VENV)/daemon.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing txchannels into $(VENV)"
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/development.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing txchannels and what its tests need into $(VENV)"
+	@$(PIP) install -e '.[test,lint]'
+	@touch $@
+
+venv: $(VENV)/development.stamp ## Make .venv, with all that developing needs
+
+demo: $(VENV)/daemon.stamp ## Serve the example, a chat, on http://127.0.0.1:8000/
+	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
+	@$(BIN)/python examples/chat/manage.py demo
+	@exec $(BIN)/twistd -n --pidfile= channels --settings=chat.settings --pythonpath=examples/chat $(ARGS)
+
+test: $(VENV)/development.stamp ## Run the tests
+	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/development.stamp ## Check style, types, and which room imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/development.stamp ## Sort the imports and lay out the code
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+matrix: ## Run the tests on every Python here, with every Django it may run
+	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
+	@.ci/matrix $(ARGS)
+
+bench: | $(BIN)/pip ## Measure, beside other servers (in an environment of its own)
+	@$(BIN)/python bench/run $(ARGS)
+
+clean: ## Remove what make has made
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache \
+		.ruff_cache .import_linter_cache _trial_temp*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . \( -name dropin.cache -o -name twistd.pid -o -name 'twistd.log*' \) -delete
+	rm -f examples/chat/db.sqlite3* examples/chat/.secret_key

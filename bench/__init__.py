@@ -1,0 +1,1 @@
+"""What txchannels costs, next to its peers, on this machine: `bench/README.md`."""

@@ -1,0 +1,78 @@
+"""Settings of the measured project; `bench.servers` chooses the variant by environment variables.
+
+- ``BENCH_STACK``: ``wsgi``, ``channels4`` or ``txchannels``, what carries the sockets;
+- ``BENCH_MIDDLEWARE``: ``none``, or ``default`` for that of ``startproject``;
+- ``BENCH_CONN_MAX_AGE``: seconds, or empty to leave the setting absent;
+- ``BENCH_DATABASE``: the SQLite file.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+STACK = os.environ.get("BENCH_STACK", "wsgi")
+
+SECRET_KEY = "not a secret: this project exists to be measured"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "benchsite.urls"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "benchsite",
+]
+
+_STARTPROJECT_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+MIDDLEWARE = _STARTPROJECT_MIDDLEWARE if os.environ.get("BENCH_MIDDLEWARE") == "default" else []
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("BENCH_DATABASE", ":memory:"),
+    }
+}
+if os.environ.get("BENCH_CONN_MAX_AGE"):
+    DATABASES["default"]["CONN_MAX_AGE"] = int(os.environ["BENCH_CONN_MAX_AGE"])
+
+STATIC_URL = "static/"
+
+if STACK == "channels4":
+    INSTALLED_APPS.append("channels")
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+elif STACK == "txchannels":
+    INSTALLED_APPS.append("txchannels.django")
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "txchannels.layers.memory.MemoryLayer",
+            "ROUTING": "benchsite.routing.channel_routing",
+        }
+    }

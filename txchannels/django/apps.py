@@ -1,0 +1,18 @@
+"""``"txchannels.django"`` in ``INSTALLED_APPS``."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+__all__ = ["TxchannelsConfig"]
+
+
+class TxchannelsConfig(AppConfig):
+    """Has no models; connects the receivers that every worker needs."""
+
+    name = "txchannels.django"
+    label = "txchannels"
+    verbose_name = "txchannels"
+
+    def ready(self) -> None:
+        from txchannels.django import signals  # noqa: F401

@@ -1,0 +1,284 @@
+"""Which consumer a message goes to, by its channel and by regular expressions over its fields.
+
+The first route that matches wins. Routes are kept by channel name, so a message is
+compared only with those that name its channel.
+
+Source: Channels 1, ``channels.routing``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+
+from txchannels.django.dotted import DottedPathError, import_dotted
+from txchannels.django.exceptions import DenyConnection
+from txchannels.django.message import Message
+
+__all__ = ["Include", "Route", "RouteClass", "Router", "include", "route", "route_class"]
+
+Consumer = Callable[..., Any]
+Match = tuple[Consumer, dict[str, Any]]
+Filters = tuple[tuple[str, re.Pattern[str]], ...]
+
+
+class RouteLike(Protocol):
+    """What a routing consists of; a site may bring its own."""
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for *message* and its keyword arguments, or None."""
+
+    def channel_names(self) -> set[str]:
+        """The channels whose messages it may match."""
+
+
+class RouteTable:
+    """Routes in the order of their precedence, found by channel.
+
+    Args:
+        routing: A list of routes, a dict of channel to consumer, or the dotted path of one.
+    """
+
+    def __init__(self, routing: Any) -> None:
+        self.channels: set[str] = set()
+        self._by_channel: dict[str, list[Callable[[Message], Match | None]]] = {}
+        for entry in _load_routing(routing):
+            self.add_route(entry)
+
+    def add_route(self, route: RouteLike) -> None:
+        """Let *route* match what no earlier one matches."""
+        for name in route.channel_names():
+            self._by_channel.setdefault(name, []).append(route.match)
+            self.channels.add(name)
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for *message* and its keyword arguments, or None."""
+        for match in self._by_channel.get(message.channel_name, ()):
+            found = match(message)
+            if found is not None:
+                return found
+        return None
+
+
+class Router(RouteTable):
+    """The routing of one layer; `channels` are the names that workers have to read."""
+
+    _has_default = False
+
+    def check_default(self, http_consumer: Consumer | None = None) -> None:
+        """Add the routes that every site has, after its own; again is harmless.
+
+        - ``http.request`` goes to *http_consumer*, or to Django's views;
+        - ``websocket.receive`` and ``websocket.disconnect`` are ignored;
+        - ``websocket.connect`` is accepted, as in Channels 1, but only where the site
+          routes some ``websocket.*`` channel itself. **Other than in Channels 1**, a site
+          that knows nothing of WebSockets denies the handshake: it would only hold
+          sockets open for strangers.
+        """
+        if self._has_default:
+            return
+        self._has_default = True
+        if http_consumer is None:
+            from txchannels.django.handler import ViewConsumer
+
+            http_consumer = ViewConsumer()
+        knows_websockets = any(name.startswith("websocket.") for name in self.channels)
+        self.add_route(Route("http.request", http_consumer))
+        self.add_route(Route("websocket.connect", _accept if knows_websockets else _deny))
+        self.add_route(Route(["websocket.receive", "websocket.disconnect"], _ignore))
+
+
+class Route:
+    """Messages of some channels go to one consumer.
+
+    Args:
+        channels: A name, or several; text or bytes.
+        consumer: A callable, or the dotted path of one.
+        filters: Regular expressions by message key. Each must match the start of the
+            message's value; their named groups become the consumer's keyword arguments.
+
+    Raises:
+        ImproperlyConfigured: The consumer does not exist or is not callable.
+        ValueError: A filter has a group without a name.
+    """
+
+    def __init__(
+        self, channels: str | bytes | Iterable[str | bytes], consumer: Any, **filters: Any
+    ) -> None:
+        names = [channels] if isinstance(channels, str | bytes) else channels
+        self.channels = {_as_text(name) for name in names}
+        self.consumer = _load_consumer(consumer, self.channels)
+        self.filters = _compile(filters)
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer and what the filters' named groups matched, or None."""
+        if message.channel_name not in self.channels:
+            return None
+        kwargs: dict[str, Any] = {}
+        for key, pattern in self.filters:
+            found = pattern.match(text) if (text := _field(message, key)) is not None else None
+            if found is None:
+                return None
+            kwargs.update(found.groupdict())
+        return self.consumer, kwargs
+
+    def channel_names(self) -> set[str]:
+        return set(self.channels)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {sorted(self.channels)} -> {self.consumer!r}>"
+
+
+class RouteClass(Route):
+    """Messages of the channels that a consumer class names go to it.
+
+    Args:
+        consumer: A class with a callable ``channel_names``, or its dotted path.
+        filters: As of `Route`.
+
+    Raises: ValueError: It names no channels.
+    """
+
+    def __init__(self, consumer: Any, **filters: Any) -> None:
+        consumer = _load_consumer(consumer, ())
+        channel_names = getattr(consumer, "channel_names", None)
+        if not callable(channel_names):
+            raise ValueError(  # noqa: TRY004 - as Channels 1 has it
+                f"The consumer {consumer!r} has no channel_names(); "
+                "route it with route(channels, consumer)"
+            )
+        super().__init__(channel_names(), consumer, **filters)
+
+
+class Include:
+    """Another routing, for the messages whose fields begin as the filters say.
+
+    What a filter matched is cut off before the inner routes compare the rest; the
+    consumer is given the message as it came.
+
+    Args:
+        routing: A list of routes, a dict of channel to consumer, or the dotted path of one.
+        filters: As of `Route`; where an inner route has a group of the same name, its wins.
+    """
+
+    def __init__(self, routing: Any, **filters: Any) -> None:
+        self.table = RouteTable(routing)
+        self.filters = _compile(filters)
+
+    def match(self, message: Message) -> Match | None:
+        """What the inner routes say to the rest of *message*, or None."""
+        if not self.filters:
+            return self.table.match(message)
+        kwargs: dict[str, Any] = {}
+        rest: dict[str, str] = {}
+        for key, pattern in self.filters:
+            text = _field(message, key)
+            found = pattern.match(text) if text is not None else None
+            if text is None or found is None:
+                return None
+            kwargs.update(found.groupdict())
+            rest[key] = text[found.end() :]
+        inner = Message(message.content | rest, message.channel_name, message.channel_layer)
+        matched = self.table.match(inner)
+        if matched is None:
+            return None
+        consumer, inner_kwargs = matched
+        return consumer, kwargs | inner_kwargs
+
+    def channel_names(self) -> set[str]:
+        return set(self.table.channels)
+
+
+# In lower case, as Django's own `path` and `include` are.
+route = Route
+route_class = RouteClass
+include = Include
+
+
+def _accept(message: Message) -> None:
+    if message.reply_channel is not None:
+        message.reply_channel.send({"accept": True})
+
+
+def _deny(_message: Message) -> None:
+    raise DenyConnection("This site has no WebSockets")
+
+
+def _ignore(message: Message) -> None:
+    pass
+
+
+def _load_routing(routing: Any) -> list[RouteLike]:
+    """The routes that *routing* stands for."""
+    named = ""
+    if isinstance(routing, str):
+        named = f" {routing!r}"
+        try:
+            routing = import_dotted(routing)
+        except DottedPathError as error:
+            raise ImproperlyConfigured(f"Cannot import routing {error}") from error
+    if isinstance(routing, dict):
+        return [Route(channel, consumer) for channel, consumer in routing.items()]
+    if not isinstance(routing, list | tuple):
+        raise ImproperlyConfigured(
+            f"Routing{named} must be a list of routes or a dict of channel to consumer, "
+            f"not {type(routing).__name__}"
+        )
+    for entry in routing:
+        if not callable(getattr(entry, "match", None)) or not callable(
+            getattr(entry, "channel_names", None)
+        ):
+            raise ImproperlyConfigured(
+                f"Routing{named} holds {entry!r}, which is no route: it has no match() "
+                "and channel_names()"
+            )
+    return list(routing)
+
+
+def _load_consumer(consumer: Any, channels: Iterable[str]) -> Consumer:
+    where = f" for {', '.join(sorted(channels))}" if channels else ""
+    if isinstance(consumer, str):
+        try:
+            consumer = import_dotted(consumer)
+        except DottedPathError as error:
+            raise ImproperlyConfigured(f"Cannot import consumer{where} {error}") from error
+    if not callable(consumer):
+        raise ImproperlyConfigured(f"The consumer{where} is not callable: {consumer!r}")
+    return consumer  # type: ignore[no-any-return]
+
+
+def _compile(filters: dict[str, Any]) -> Filters:
+    compiled = []
+    for key, expression in filters.items():
+        try:
+            pattern = re.compile(_as_text(expression))
+        except re.error as error:
+            raise ImproperlyConfigured(
+                f"The filter {key}={expression!r} is no regular expression: {error}"
+            ) from error
+        if pattern.groups != len(pattern.groupindex):
+            raise ValueError(
+                f"The filter {key}={expression!r} has a group without a name; "
+                "write (?P<name>...), or (?:...) for what no consumer needs"
+            )
+        compiled.append((key, pattern))
+    return tuple(compiled)
+
+
+def _as_text(value: Any) -> Any:
+    return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+def _field(message: Message, key: str) -> str | None:
+    """The field as filters compare it; None when it is missing or nothing to compare."""
+    value = message.content.get(key)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, int | float):
+        return str(value)
+    return None

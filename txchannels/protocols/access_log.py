@@ -1,0 +1,50 @@
+"""One line a request and a socket's event, in the combined format's beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TextIO
+
+__all__ = ["AccessLog"]
+
+
+class AccessLog:
+    """Writes lines to *stream*.
+
+    Args:
+        stream: Where they go; flushed by its own rules.
+        now: The local time, with its zone.
+
+    Thread: the reactor's.
+    """
+
+    def __init__(self, stream: TextIO, now: Callable[[], datetime]) -> None:
+        self._stream = stream
+        self._now = now
+
+    def request(
+        self, client: Any, method: str, target: bytes, version: str, status: int, size: int
+    ) -> None:
+        """A request was answered (or its client left: status 499)."""
+        asked = f"{method} {_printable(target)} HTTP/{version}"
+        self._write(client, asked, str(status), str(size))
+
+    def socket(self, client: Any, event: str, target: bytes, code: int | None = None) -> None:
+        """Something happened to a WebSocket."""
+        self._write(client, f"{event} {_printable(target)}", "-" if code is None else str(code), "-")
+
+    def close(self) -> None:
+        """Write out what is held back."""
+        self._stream.flush()
+
+    def _write(self, client: Any, what: str, status: str, size: str) -> None:
+        host = client[0] if client else "-"
+        time = self._now().strftime("%d/%b/%Y:%H:%M:%S %z")
+        self._stream.write(f'{host} - - [{time}] "{what}" {status} {size}\n')
+
+
+def _printable(target: bytes) -> str:
+    """*target* with nothing in it that could end the line or the quotes."""
+    text = target.decode("latin-1")
+    return "".join(c if "!" <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,297 @@
+"""One request and its response, whichever HTTP carries them.
+
+A request becomes an ``http.request`` message; what is sent to its reply channel
+becomes the response. A body that is longer than what goes with that message follows
+on a body channel, as fast as the application reads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from twisted.logger import Logger
+
+from txchannels.errors import ChannelFull, LayerError, PeerError
+from txchannels.protocols.responses import IllegalResponse
+
+if TYPE_CHECKING:
+    from txchannels.layers.interfaces import Message
+    from txchannels.protocols.request import Head
+    from txchannels.protocols.site import Site
+
+__all__ = ["Exchange", "decode_path", "split_target"]
+
+log = Logger()
+
+BODY_PATTERN = "http.request.body?"
+
+
+class Carrier(Protocol):
+    """The connection or stream that carries an exchange."""
+
+    def write_response(
+        self, exchange: Exchange, status: int, fields: Any, content: bytes, more: bool
+    ) -> None: ...
+
+    def write_chunk(self, exchange: Exchange, content: bytes, more: bool) -> None: ...
+
+    def write_error(self, exchange: Exchange, status: int, reason: str) -> None: ...
+
+    def exchange_broken(self, exchange: Exchange) -> None: ...
+
+    def pause_body(self) -> None: ...
+
+    def resume_body(self) -> None: ...
+
+
+class Exchange:
+    """See the module.
+
+    Attributes:
+        head: The request's head.
+        status: The response's status; 0 until it has one.
+        left: How many bytes of the declared response are missing; None if none was declared.
+        is_over: Whether the response is complete or the client gone.
+
+    Thread: the reactor's.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_body_channel",
+        "_carrier",
+        "_is_body_complete",
+        "_is_waiting_for_room",
+        "_site",
+        "head",
+        "is_chunked",
+        "is_over",
+        "is_started",
+        "left",
+        "path",
+        "reply_channel",
+        "sent_bytes",
+        "started_at",
+        "status",
+    )
+
+    def __init__(self, site: Site, carrier: Carrier, head: Head) -> None:
+        self._site = site
+        self._carrier = carrier
+        self.head = head
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._body_channel: str | None = None
+        self._is_body_complete = False
+        self._is_waiting_for_room = False
+        self.reply_channel = ""
+        self.path = ""
+        self.status = 0
+        self.left: int | None = None
+        self.sent_bytes = 0
+        self.started_at = 0.0
+        self.is_started = False
+        self.is_chunked = False
+        self.is_over = False
+
+    @property
+    def is_body_complete(self) -> bool:
+        """Whether the request's last byte has come."""
+        return self._is_body_complete
+
+    @property
+    def waits_for_body(self) -> bool:
+        """Whether the client is to send more, and is not held up by the application."""
+        return not self._is_body_complete and not self._is_waiting_for_room
+
+    # The request
+
+    def body_received(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self.is_over:
+            return
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_channel is not None:
+            self._send_body()
+
+    def request_received(self) -> None:
+        """The body is complete."""
+        self._is_body_complete = True
+        if self._body_channel is not None:
+            self._send_body()
+
+    def start(self, client: Any, server: Any, scheme: str) -> None:
+        """Hand the request to the application.
+
+        Raises: PeerError: Its target is not legal, or there is no room for it (503).
+        """
+        site = self._site
+        head = self.head
+        self.is_started = True
+        self.started_at = site.clock()
+        path, query_string = split_target(head)
+        self.path = path
+        self.reply_channel = reply_channel = site.open_channel(self)
+        message: Message = {
+            "reply_channel": reply_channel,
+            "http_version": head.version,
+            "method": head.method,
+            "scheme": scheme,
+            "path": path,
+            "query_string": query_string,
+            "root_path": site.http.root_path,
+            "headers": head.fields,
+            "body": b"",
+            "body_channel": None,
+            "client": client,
+            "server": server,
+        }
+        if self._body_bytes:
+            message["body"] = self._take_body()
+        if not self._is_body_complete:
+            self._body_channel = message["body_channel"] = site.layer.new_channel(BODY_PATTERN)
+        try:
+            site.layer.send("http.request", message)
+        except ChannelFull:
+            raise PeerError("The server is busy; try again soon", status=503) from None
+        except LayerError as error:
+            raise PeerError(str(error), status=503) from None
+
+    def should_start(self) -> bool:
+        """Whether enough of the body has come to hand the request over."""
+        return self._is_body_complete or self._body_bytes >= self._site.http.inline_body_bytes
+
+    def _take_body(self) -> bytes:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        self._body_bytes = 0
+        return body
+
+    def _send_body(self) -> None:
+        """Send what has come of the body, as far as its channel has room."""
+        assert self._body_channel is not None
+        while (self._body or self._is_body_complete) and not self._is_waiting_for_room:
+            content = self._body[0] if self._body else b""
+            more = not self._is_body_complete or len(self._body) > 1
+            chunk: Message = {"content": content, "closed": False, "more_content": more}
+            try:
+                self._site.layer.send(self._body_channel, chunk)
+            except ChannelFull:
+                self._is_waiting_for_room = True
+                self._carrier.pause_body()
+                self._site.layer.when_room(self._body_channel, self._room_made)
+                return
+            if self._body:
+                self._body_bytes -= len(self._body.pop(0))
+            if not more:
+                return
+
+    def _room_made(self) -> None:
+        if self.is_over or not self._is_waiting_for_room:
+            return
+        self._is_waiting_for_room = False
+        self._send_body()
+        if not self._is_waiting_for_room:
+            self._carrier.resume_body()
+
+    # The response
+
+    def message_received(self, message: Message) -> None:
+        """Take what was sent to the reply channel."""
+        if self.is_over:
+            return
+        content = message.get("content") or b""
+        more = bool(message.get("more_content"))
+        try:
+            if self.status == 0:
+                status = message.get("status")
+                if status is None:
+                    raise IllegalResponse("The first message of a response needs a status")
+                self._carrier.write_response(
+                    self, status, message.get("headers") or (), content, more
+                )
+            elif "status" in message:
+                raise IllegalResponse("Only the first message of a response may have a status")
+            else:
+                self._carrier.write_chunk(self, content, more)
+        except (IllegalResponse, TypeError, AttributeError, ValueError) as error:
+            log.error(
+                "Bad response to {method} {path}: {error}",
+                method=self.head.method,
+                path=self.path,
+                error=error,
+            )
+            self._site.count("http.bad_response")
+            self.fail(500, "The application's answer cannot be sent.")
+
+    def fail(self, status: int, reason: str) -> None:
+        """Answer in the application's place, or break off what it has begun."""
+        if self.is_over:
+            return
+        self._site.count(f"http.{status}")
+        if self.status == 0:
+            self._carrier.write_error(self, status, reason)
+        else:
+            self._carrier.exchange_broken(self)
+
+    def end(self) -> None:
+        """The response is complete, or the client gone: let go of the channels."""
+        if self.is_over:
+            return
+        self.is_over = True
+        site = self._site
+        if self.reply_channel:
+            site.close_channel(self.reply_channel)
+            if site.layer.is_wanted("http.disconnect"):
+                gone: Message = {"reply_channel": self.reply_channel, "path": self.path}
+                site.send_later("http.disconnect", gone)
+        if self._body_channel is not None:
+            self._end_body()
+        self._body.clear()
+
+    def _end_body(self) -> None:
+        """Tell the application that no more of the body comes, if it still reads."""
+        layer = self._site.layer
+        if self._is_body_complete and not self._body:
+            return
+        assert self._body_channel is not None
+        layer.drop_channel(self._body_channel)
+        layer.send(self._body_channel, {"content": b"", "closed": True, "more_content": False})
+
+
+def split_target(head: Head) -> tuple[str, bytes]:
+    """The decoded path and the raw query string of a request (RFC 9112, section 3.2).
+
+    For an absolute-form target, the Host field is replaced by the target's authority.
+
+    Raises: PeerError: The target has none of the forms that an origin server serves.
+    """
+    target = head.target
+    if not target.startswith(b"/"):
+        target = _origin_form(head, target)
+    path, _, query_string = target.partition(b"?")
+    return decode_path(path), query_string
+
+
+def decode_path(path: bytes) -> str:
+    """*path* without percent-encoding; invalid UTF-8 becomes U+FFFD."""
+    if b"%" in path:
+        return unquote_to_bytes(path).decode("utf-8", "replace")
+    return path.decode("ascii")
+
+
+def _origin_form(head: Head, target: bytes) -> bytes:
+    scheme, found, rest = target.partition(b"://")
+    if not found or scheme.lower() not in (b"http", b"https"):
+        raise PeerError("Invalid request target")
+    end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    if not authority or b"@" in authority:
+        raise PeerError("Invalid authority in the request target")
+    head.host = authority
+    head.fields = [field for field in head.fields if field[0] != b"host"]
+    head.fields.insert(0, [b"host", authority])
+    return path if path.startswith(b"/") else b"/" + path

@@ -1,0 +1,262 @@
+"""What all connections of one daemon share: limits, layer, inbox, clock, counters.
+
+Knows no Django; what a request means is decided by whoever reads the layer.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from collections import Counter, deque
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import Logger
+
+from txchannels.errors import ChannelFull, LayerError
+from txchannels.protocols.forwarded import read_forwarded
+from txchannels.protocols.request import Head, HeadLimits
+from txchannels.protocols.websocket import Socket
+
+if TYPE_CHECKING:
+    from txchannels.layers.interfaces import IReactorLayer, Message, Targets
+    from txchannels.protocols.access_log import AccessLog
+    from txchannels.protocols.exchange import Exchange
+    from txchannels.protocols.http1 import HttpConnection
+    from txchannels.settings import HttpSettings, WebSocketSettings
+
+__all__ = ["Connection", "Site"]
+
+log = Logger()
+
+#: Status in the access log of a request whose client left first (nginx's number).
+CLIENT_LEFT = 499
+
+
+class Connection(Protocol):
+    """What the site asks of a connection, HTTP or WebSocket."""
+
+    def check(self, now: float, elapsed: float) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Target(Protocol):
+    """What reads a reply channel: an exchange or a socket."""
+
+    def message_received(self, message: Message) -> None: ...
+
+
+class Site:
+    """See the module.
+
+    Args:
+        http: Limits of HTTP.
+        websocket: Limits of WebSockets.
+        layer: Where requests and frames go.
+        clock: The time in seconds; only differences count.
+        wall_clock: Seconds since the epoch, for the Date field.
+        access_log: Told of each request and socket; None for nobody.
+
+    Attributes:
+        counters: How often each limit was met, each error answered.
+
+    Thread: the reactor's.
+    """
+
+    retry_after_seconds = 1
+
+    def __init__(
+        self,
+        http: HttpSettings,
+        websocket: WebSocketSettings,
+        layer: IReactorLayer,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self.http = http
+        self.websocket = websocket
+        self.layer = layer
+        self.clock = clock
+        self.counters: Counter[str] = Counter()
+        self.is_stopping = False
+        self.head_limits = HeadLimits(
+            http.max_request_line_bytes, http.max_header_bytes, http.max_header_fields
+        )
+        self._wall_clock = wall_clock
+        self._access_log = access_log
+        self._connections: set[Connection] = set()
+        self._targets: dict[str, Target] = {}
+        self._late: deque[tuple[str, Message]] = deque()
+        self._count = 0
+        self._checked_at = clock()
+        self._date_line = b""
+        self._tell_date()
+        self.prefix = f"txchannels.{secrets.token_hex(6)}!"
+        self.inbox = layer.open_inbox(self.prefix, self._deliver)
+
+    # Reply channels
+
+    def open_channel(self, target: Target) -> str:
+        """A new reply channel whose messages *target* gets."""
+        self._count = count = self._count + 1
+        channel: str = self.inbox.open(f"{count:x}")
+        self._targets[channel] = target
+        return channel
+
+    def close_channel(self, channel: str) -> None:
+        """*channel* is read no more."""
+        if self._targets.pop(channel, None) is not None:
+            self.inbox.close(channel)
+
+    def leave_groups(self, channel: str) -> None:
+        """End *channel*'s memberships: its client is gone, though it is still read."""
+        self.inbox.leave_groups(channel)
+
+    def _deliver(self, batch: list[tuple[Targets, Message]]) -> None:
+        targets = self._targets
+        if len(batch) > 1 and any(type(channels) is not str for channels, _ in batch):
+            Socket.deliver_corked(targets, batch)
+            return
+        for channels, message in batch:
+            if type(channels) is str:
+                target = targets.get(channels)
+                if target is not None:
+                    try:
+                        target.message_received(message)
+                    except Exception:
+                        log.failure("A reply could not be sent")
+            else:
+                Socket.deliver_group(targets, channels, message)
+
+    def send_later(self, channel: str, message: Message) -> None:
+        """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
+        if not self._late:
+            try:
+                self.layer.send(channel, message)
+                return
+            except ChannelFull:
+                pass
+            except LayerError:
+                self.count("layer.unavailable")
+                return
+        self._late.append((channel, message))
+
+    def _send_late(self) -> None:
+        while self._late:
+            try:
+                self.layer.send(*self._late[0])
+            except LayerError:
+                return
+            self._late.popleft()
+
+    # Connections
+
+    def add_connection(self, connection: Connection) -> bool:
+        """Look after *connection*; False if there are too many."""
+        self._connections.add(connection)
+        if len(self._connections) > self.http.max_connections:
+            self.count("http.too_many_connections")
+            return False
+        return True
+
+    def remove_connection(self, connection: Connection) -> None:
+        """*connection* is gone, or another has taken its transport."""
+        self._connections.discard(connection)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    @property
+    def late_messages(self) -> int:
+        """How many messages wait in `send_later`."""
+        return len(self._late)
+
+    def open_socket(
+        self, http: HttpConnection, head: Head, rest: bytes, client: Any, server: Any, scheme: str
+    ) -> None:
+        """Let a WebSocket take over *http*'s transport."""
+        socket = Socket(self, http.transport, client, server, scheme)
+        self._connections.add(socket)
+        socket.handshake_received(head, rest)
+
+    def check(self) -> None:
+        """Hold every connection to its time limits. Called about once a second."""
+        now = self.clock()
+        elapsed, self._checked_at = now - self._checked_at, now
+        self._tell_date()
+        self._send_late()
+        for connection in list(self._connections):
+            try:
+                connection.check(now, elapsed)
+            except Exception:
+                log.failure("A connection could not be checked")
+                connection.abort()
+
+    def stop(self) -> None:
+        """Let every connection end: running requests are served, sockets closed with 1012."""
+        self.is_stopping = True
+        for connection in list(self._connections):
+            connection.stop()
+
+    def abort(self) -> None:
+        """Drop every connection."""
+        for connection in list(self._connections):
+            connection.abort()
+
+    # What connections ask
+
+    def count(self, what: str) -> None:
+        """Count an event by its name."""
+        self.counters[what] += 1
+
+    def date_line(self) -> bytes:
+        """The Date field of this second (RFC 9110, section 6.6.1)."""
+        return self._date_line
+
+    def _tell_date(self) -> None:
+        self._date_line = b"Date: " + formatdate(self._wall_clock(), usegmt=True).encode()
+
+    def scheme_of(self, transport: Any) -> str:
+        """``https`` on an encrypted transport."""
+        return "https" if ISSLTransport.providedBy(transport) else "http"
+
+    def address_of(self, address: Any) -> list[Any] | None:
+        """``[host, port]``; None for a Unix socket."""
+        host = getattr(address, "host", None)
+        return None if host is None else [host, address.port]
+
+    def forwarded(
+        self, head: Head, client: Any, server: Any, scheme: str
+    ) -> tuple[Any, Any, str]:
+        """Client, server and scheme as the trusted proxies saw them."""
+        said = read_forwarded(head.fields, self.http.proxy_hops)
+        if said.port is not None and server is not None:
+            server = [server[0], said.port]
+        return said.client or client, server, said.scheme or scheme
+
+    def log_access(self, exchange: Exchange, client: Any) -> None:
+        """Tell the access log of a request that is over."""
+        if self._access_log is not None and exchange.is_started:
+            head = exchange.head
+            self._access_log.request(
+                client,
+                head.method,
+                head.target,
+                head.version,
+                exchange.status or CLIENT_LEFT,
+                exchange.sent_bytes,
+            )
+
+    def log_socket(self, client: Any, event: str, target: bytes, code: int | None = None) -> None:
+        """Tell the access log of a socket's event."""
+        if self._access_log is not None:
+            self._access_log.socket(client, event, target, code)

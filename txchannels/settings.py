@@ -1,0 +1,124 @@
+"""Every limit, timeout and address of the daemon, with its unit and its default.
+
+Seconds are float, sizes are bytes. Defaults are safe on the open Internet. Knows no
+Django; `txchannels.options` reads the values from the command line and the site.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["HttpSettings", "Settings", "WebSocketSettings", "WorkerSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings:
+    """What a client may send over HTTP, and how long anybody is waited for.
+
+    Attributes:
+        max_request_line_bytes: Longer is answered 414.
+        max_header_bytes: All names and values together; more is answered 431.
+        max_header_fields: More is answered 431.
+        header_timeout_seconds: From a request's first byte (or the connection) to the
+            end of its head; longer is answered 408.
+        max_body_bytes: More is answered 413.
+        inline_body_bytes: A longer body flows to the view piece by piece.
+        min_body_bytes_per_second: Slower bodies are answered 408, after the grace.
+        body_grace_seconds: How long a body may be slower than that.
+        keep_alive_seconds: How long a connection may be without a request.
+        response_timeout_seconds: How long a view may take to start its response; then 503.
+        send_timeout_seconds: How long a client may take nothing of its response.
+        max_connections: More are answered 503.
+        root_path: Where the site hangs, as SCRIPT_NAME.
+        proxy_hops: How many proxies in front are trusted to say who the client is.
+    """
+
+    max_request_line_bytes: int = 8_192
+    max_header_bytes: int = 32_768
+    max_header_fields: int = 100
+    header_timeout_seconds: float = 10.0
+    max_body_bytes: int = 2**31
+    inline_body_bytes: int = 65_536
+    min_body_bytes_per_second: int = 240
+    body_grace_seconds: float = 10.0
+    keep_alive_seconds: float = 75.0
+    response_timeout_seconds: float = 120.0
+    send_timeout_seconds: float = 60.0
+    max_connections: int = 20_000
+    root_path: str = ""
+    proxy_hops: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSocketSettings:
+    """What a client may send over a WebSocket, and how long anybody is waited for.
+
+    Attributes:
+        protocols: Subprotocols to choose from, the client's first choice wins.
+        origins: Further allowed origins beside the site's own; ``*`` allows any.
+        connect_timeout_seconds: How long a consumer may take to accept; then 403.
+        ping_interval_seconds: Silence after which the client is asked whether it lives.
+        ping_timeout_seconds: How long it may take to answer.
+        max_message_bytes: Larger closes with 1009.
+        max_lifetime_seconds: Older sockets are closed with 1001; 0 is without end.
+        full_timeout_seconds: How long a message waits for room in its channel; then 1013.
+        max_backlog_messages: Messages of a socket that wait for the consumer of the one
+            before; with so many, the socket is not read.
+        max_unsent_bytes: What may wait for a client that does not read.
+        send_timeout_seconds: How long a client may not read while something waits for it.
+        close_timeout_seconds: How long a client may take to answer a close.
+        serial_timeout_seconds: How long a socket's next message waits for the consumer of
+            the one before.
+        unordered: Do not wait for that consumer at all.
+    """
+
+    protocols: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    connect_timeout_seconds: float = 10.0
+    ping_interval_seconds: float = 20.0
+    ping_timeout_seconds: float = 30.0
+    max_message_bytes: int = 2**20
+    max_lifetime_seconds: float = 86_400.0
+    full_timeout_seconds: float = 30.0
+    max_backlog_messages: int = 16
+    max_unsent_bytes: int = 2**20
+    send_timeout_seconds: float = 30.0
+    close_timeout_seconds: float = 5.0
+    serial_timeout_seconds: float = 300.0
+    unordered: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """The threads that run consumers and views.
+
+    Attributes:
+        threads: The most there may be; they start as the load needs them.
+        idle_seconds: A thread without work for so long ends, with its database connections.
+        switch_interval_seconds: How long a thread may hold the interpreter while others
+            wait; short, so that code that computes does not hold up the sockets.
+    """
+
+    threads: int = 64
+    idle_seconds: float = 30.0
+    switch_interval_seconds: float = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of one daemon.
+
+    Attributes:
+        endpoints: Twisted server endpoint strings.
+        layer: Which of the site's CHANNEL_LAYERS.
+        drain_timeout_seconds: How long a stop may take.
+        access_log: A file to append to, ``-`` for standard output, or empty for none.
+    """
+
+    endpoints: tuple[str, ...] = ("tcp:port=8000:interface=127.0.0.1",)
+    layer: str = "default"
+    drain_timeout_seconds: float = 30.0
+    access_log: str = ""
+    http: HttpSettings = field(default_factory=HttpSettings)
+    websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
