@@ -128,18 +128,43 @@ MAX_MESSAGE_BYTES = 2**20 + 2**16
 
 MAX_DEPTH = 32
 
+#: ASGI's integers are signed 64 bit.
+_MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
+
 
 def copy_message(message: Any, *, max_bytes: int = MAX_MESSAGE_BYTES) -> dict[str, Any]:
     """A copy of *message* that shares nothing changeable with it; tuples become lists.
 
+    Its size is that of its texts (as UTF-8) and bytes, and one for each item.
+
     Raises:
         TypeError: It is no dict, or holds what no layer carries; says what and where.
-        MessageTooLarge: Its texts and bytes together are larger than *max_bytes*.
+        MessageTooLarge: It is larger than *max_bytes*.
     """
-    if type(message) is not dict and not isinstance(message, dict):
+    if not isinstance(message, dict):
         raise TypeError(f"A message must be a dict, not {type(message).__name__}: {message!r:.80}")
     copier = _Copier(max_bytes)
-    return copier.copy_dict(message, "message", 1)
+    try:
+        return copier.copy_dict(message, 1)
+    except _Unfit as unfit:
+        raise TypeError(unfit.explain()) from None
+
+
+class _Unfit(Exception):
+    """A part of a message that no layer carries.
+
+    Attributes:
+        keys: How it is reached, innermost first; filled in on the way out.
+    """
+
+    def __init__(self, reason: str, key: Any) -> None:
+        super().__init__(reason)
+        self.keys = [key]
+
+    def explain(self) -> str:
+        """Where it is, and what is wrong with it."""
+        where = "".join(f"[{key!r}]" for key in reversed(self.keys))
+        return f"message{where} {self}"
 
 
 class _Copier:
@@ -151,42 +176,73 @@ class _Copier:
         self.limit = limit
         self.left = limit
 
-    def copy_dict(self, value: dict[Any, Any], where: str, depth: int) -> dict[str, Any]:
+    # A message is mostly texts, bytes and small numbers: those cost no call of their own.
+
+    def copy_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        size = len(value)
         copied = {}
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"{where} has the key {key!r}; keys must be text")
-            copied[key] = self.copy(item, where, key, depth)
+            if type(key) is not str and not isinstance(key, str):
+                raise _Unfit("is no entry of a message: keys must be text", key)
+            size += len(key)
+            kind = type(item)
+            if kind is bytes or (kind is str and item.isascii()):
+                size += len(item)
+                copied[key] = item
+            elif item is None or kind is bool or (kind is int and _MIN_INT <= item <= _MAX_INT):
+                copied[key] = item
+            else:
+                copied[key] = self.copy_other(item, key, depth)
+        self.spend(size)
         return copied
 
-    def copy(self, value: Any, where: str, key: str | int, depth: int) -> Any:
-        kind = type(value)
-        if kind is str or kind is bytes:
-            self.spend(len(value))
-            return value
-        if value is None or kind is int or kind is bool or kind is float:
-            return value
-        return self.copy_other(value, f"{where}[{key!r}]", depth)
+    def copy_list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        size = len(value)
+        copied: list[Any] = []
+        for item in value:
+            kind = type(item)
+            if kind is bytes or (kind is str and item.isascii()):
+                size += len(item)
+                copied.append(item)
+            else:
+                copied.append(self.copy_other(item, len(copied), depth))
+        self.spend(size)
+        return copied
 
-    def copy_other(self, value: Any, where: str, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise TypeError(f"{where} is nested deeper than {MAX_DEPTH} levels")
-        if isinstance(value, dict):
-            return self.copy_dict(value, where, depth + 1)
-        if isinstance(value, list | tuple):
-            return [self.copy(item, where, i, depth + 1) for i, item in enumerate(value)]
-        if isinstance(value, bytearray | memoryview):
-            value = bytes(value)
+    def copy_other(self, value: Any, key: str | int, depth: int) -> Any:
+        """A copy of what stands at *key* of a list or dict."""
+        if not isinstance(value, dict | list | tuple):
+            return self.copy_scalar(value, key)
+        if depth >= MAX_DEPTH:
+            raise _Unfit(f"is nested deeper than {MAX_DEPTH} levels", key)
+        try:
+            if isinstance(value, dict):
+                return self.copy_dict(value, depth + 1)
+            return self.copy_list(value, depth + 1)
+        except _Unfit as unfit:
+            unfit.keys.append(key)
+            raise
+
+    def copy_scalar(self, value: Any, key: str | int) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, str):
-            value = str.__str__(value) if type(value).__str__ is str.__str__ else str(value)
-        if isinstance(value, str | bytes):
-            self.spend(len(value))
-            return value
-        if isinstance(value, int | float):
-            return value
-        raise TypeError(
-            f"{where} is a {type(value).__name__}; messages carry only "
-            "bytes, str, int, float, bool, None, lists and dicts of them"
+            self.spend(len(value.encode("utf-8", "surrogatepass")))
+            return str.__str__(value)  # of SafeString and the like: the bare text
+        if isinstance(value, bytes | bytearray | memoryview):
+            copied = bytes(value)
+            self.spend(len(copied))
+            return copied
+        if isinstance(value, int):
+            if not _MIN_INT <= value <= _MAX_INT:
+                raise _Unfit("is an integer of more than 64 bits", key)
+            return int(value)
+        if isinstance(value, float):
+            return float(value)
+        raise _Unfit(
+            f"is a {type(value).__name__}; messages carry only "
+            "bytes, str, int, float, bool, None, lists and dicts of them",
+            key,
         )
 
     def spend(self, size: int) -> None:

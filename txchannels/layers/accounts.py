@@ -43,6 +43,17 @@ class Account:
         """How many wait now."""
         return self.sent - self.delivered - self.lost - self.dropped.total()
 
+    def add(self, other: Account) -> None:
+        """Add what *other* has booked."""
+        self.sent += other.sent
+        self.delivered += other.delivered
+        self.lost += other.lost
+        self.dropped.update(other.dropped)
+
+    def copy(self) -> Account:
+        """What is booked until now."""
+        return Account(self.sent, self.delivered, self.lost, Counter(self.dropped))
+
 
 class Accounts:
     """The accounts of all channels; those past a bound share one.
@@ -63,21 +74,20 @@ class Accounts:
             account = self._accounts.setdefault(family, Account())
         return account
 
+    def of(self, channel: str) -> Account:
+        """A copy of the account of *channel*'s family; an empty one if it has none."""
+        account = self._accounts.get(family_of(channel))
+        return Account() if account is None else account.copy()
+
     def read(self) -> dict[str, Account]:
         """A copy of all accounts, by family."""
-        return {
-            name: Account(one.sent, one.delivered, one.lost, Counter(one.dropped))
-            for name, one in self._accounts.items()
-        }
+        return {name: one.copy() for name, one in self._accounts.items()}
 
     def total(self) -> Account:
         """All accounts added up."""
         total = Account()
         for one in self._accounts.values():
-            total.sent += one.sent
-            total.delivered += one.delivered
-            total.lost += one.lost
-            total.dropped.update(one.dropped)
+            total.add(one)
         return total
 
 

@@ -12,11 +12,11 @@ from zope.interface import implementer
 
 from txchannels.errors import ChannelClosed, ChannelFull, LayerError, MessageTooLarge
 from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
-from txchannels.layers.names import check_channel, check_group
+from txchannels.layers.names import check_channel, check_channels, check_group
 from txchannels.messages import copy_message
 
 if TYPE_CHECKING:
-    from txchannels.layers.memory import Hub
+    from txchannels.layers.hub import Hub
 
 __all__ = ["HubBlocking"]
 
@@ -27,13 +27,13 @@ RECEIVE_SECONDS = 5.0
 class HubBlocking:
     """See `IBlockingLayer`."""
 
-    extensions: tuple[str, ...] = ("groups", "flush", "statistics")
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
 
     def __init__(self, hub: Hub, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
         self._clock = clock
+        self.extensions = ["groups", "flush", "statistics"]
         self.group_expiry = hub.group_expiry
         self.flush = hub.flush
         self.new_channel = hub.new_channel
@@ -71,15 +71,15 @@ class HubBlocking:
                 self._hub.book_full(channel)
                 raise ChannelFull(f"Channel {channel} is full")
             room = Event()
-            self._hub.when_room(channel, room.set)
-            room.wait(left)
+            tell = room.set
+            self._hub.when_room(channel, tell)
+            if not room.wait(left):
+                self._hub.forget_room(channel, tell)
 
     def receive(
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
     ) -> tuple[str, Message] | tuple[None, None]:
-        if isinstance(channels, str) or not channels:
-            raise TypeError(f"Channels to receive from must be a non-empty list: {channels!r}")
-        names = [check_channel(name, receive=True) for name in channels]
+        names = check_channels(channels)
         taken = self._hub.take(names)
         if taken is None and block:
             taken = self._receive_later(names, RECEIVE_SECONDS if timeout is None else timeout)
@@ -92,7 +92,7 @@ class HubBlocking:
         )
         subscription.request(1)
         try:
-            return handed.get(timeout=timeout)
+            return handed.get(timeout=max(0.0, timeout))
         except Empty:
             return None if subscription.cancel() else handed.get()
         finally:

@@ -23,6 +23,7 @@ class _Group:
         self._snapshots: dict[Any, tuple[str, ...]] = {}
 
     def add_owned(self, owner: Any, channel: str) -> None:
+        self.lapsing.pop(channel, None)
         self.owned.setdefault(owner, {})[channel] = None
         self._snapshots.pop(owner, None)
 

@@ -17,7 +17,7 @@ from txchannels.layers.accounts import CLOSED, FULL, Account
 from txchannels.layers.interfaces import IInbox, Message, Targets
 
 if TYPE_CHECKING:
-    from txchannels.layers.memory import Hub
+    from txchannels.layers.hub import Hub
 
 __all__ = ["Batch", "Inbox"]
 
@@ -35,7 +35,6 @@ class Inbox:
         hub: Where the channels' group memberships are kept.
         prefix: The common start of the channels; ends in ``!``.
         capacity: How many messages may be on their way to one channel.
-        account: Where they are booked.
         deliver: Takes a batch. Thread: the reactor's.
         call_from_thread: Runs a callable in the reactor's thread; callable from any.
     """
@@ -46,14 +45,13 @@ class Inbox:
         prefix: str,
         *,
         capacity: int,
-        account: Account,
         deliver: Callable[[Batch], None],
         call_from_thread: Callable[[Callable[[], None]], object],
     ) -> None:
         self.prefix = prefix
         self._hub = hub
         self._capacity = capacity
-        self._account = account
+        self._account = Account()
         self._deliver = deliver
         self._call_from_thread = call_from_thread
         self._lock = Lock()
@@ -138,14 +136,37 @@ class Inbox:
             self._call_from_thread(self._drain)
         return 0
 
+    def book_full(self) -> None:
+        """Count a message that was given up because there was no room. Thread: any."""
+        with self._lock:
+            self._account.sent += 1
+            self._account.dropped[FULL] += 1
+
+    def read_account(self) -> Account:
+        """A copy of the books of all its channels. Thread: any."""
+        with self._lock:
+            return self._account.copy()
+
     def when_room(self, channel: str, callback: Callable[[], None]) -> None:
-        """Call *callback* once when `offer` may succeed, or is known to fail for good. Thread: any."""
+        """Call *callback* once when `offer` may succeed, or is known to fail for good.
+
+        Thread: any.
+        """
         with self._lock:
             count = self._on_their_way.get(channel)
             if count is not None and (count >= self._capacity or channel in self._paused):
                 self._waiting_for_room.setdefault(channel, []).append(callback)
                 return
         callback()
+
+    def forget_room(self, channel: str, callback: Callable[[], None]) -> None:
+        """Undo `when_room`, if *callback* has not been called yet. Thread: any."""
+        with self._lock:
+            callbacks = self._waiting_for_room.get(channel, [])
+            if callback in callbacks:
+                callbacks.remove(callback)
+                if not callbacks:
+                    del self._waiting_for_room[channel]
 
     def _drain(self) -> None:
         """Hand over all that has come. Thread: the reactor's."""
@@ -154,19 +175,27 @@ class Inbox:
             self._is_woken = False
             self._group_sends = 0
             on_their_way = self._on_their_way
-            delivered = 0
+            delivered = closed = 0
             for channels, _ in batch:
                 if type(channels) is str:
-                    delivered += 1
                     if channels in on_their_way:
                         on_their_way[channels] = 0
+                        delivered += 1
+                    else:
+                        closed += 1
                 else:
                     delivered += len(channels)
             self._account.delivered += delivered
+            if closed:
+                self._account.dropped[CLOSED] += closed
+                batch = [one for one in batch if type(one[0]) is not str or one[0] in on_their_way]
             callbacks = self._callbacks_with_room() if self._waiting_for_room else ()
-        self._deliver(batch)
-        for callback in callbacks:
-            callback()
+        try:
+            if batch:
+                self._deliver(batch)
+        finally:
+            for callback in callbacks:
+                callback()
 
     def _callbacks_with_room(self) -> list[Callable[[], None]]:
         ready = [one for one in self._waiting_for_room if one not in self._paused]

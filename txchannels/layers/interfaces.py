@@ -74,7 +74,10 @@ class IInbox(Interface):
         """Own one more channel; returns its full name. Thread: the reactor's."""
 
     def close(channel: str) -> None:
-        """Own *channel* no more: it leaves its groups, sends to it find nobody. Thread: the reactor's."""
+        """Own *channel* no more: it leaves its groups, sends to it find nobody.
+
+        Thread: the reactor's.
+        """
 
     def leave_groups(channel: str) -> None:
         """End the memberships of *channel*, which stays owned. Thread: the reactor's."""
@@ -95,6 +98,12 @@ class IReactorLayer(Interface):
         Raises: ChannelFull: Nothing was sent. LayerUnavailable: Nothing was sent.
         """
 
+    def offer(channel: str, message: Message) -> bool:
+        """As `send`, but False, and not counted as dropped, when there is no room now.
+
+        For a sender that tries again, at `when_room`.
+        """
+
     def is_wanted(channel: str) -> bool:
         """Whether anybody subscribes to *channel* now."""
 
@@ -105,14 +114,21 @@ class IReactorLayer(Interface):
         """A name for a single-reader channel that nobody else has; *pattern* ends in ``?``."""
 
     def drop_channel(channel: str) -> None:
-        """Forget what waits in *channel*, counted as dropped, and its `when_room` callbacks."""
+        """Forget what waits in *channel*, counted as dropped; readers go on reading.
+
+        Its `when_room` callbacks are called.
+        """
 
     def subscribe(channels: Collection[str], deliver: Deliver) -> ISubscription:
         """Read *channels*. *deliver* runs in the thread of whoever sends, and must not block."""
 
-    def open_inbox(
-        prefix: str, deliver: Callable[[list[tuple[Targets, Message]]], None]
-    ) -> IInbox:
+    def receive_twisted(channels: Sequence[str]) -> Any:
+        """A Deferred of ``(channel, message)``; of ``(None, None)`` after a timeout.
+
+        Cancelling it loses nothing: a message that is on its way is the result after all.
+        """
+
+    def open_inbox(prefix: str, deliver: Callable[[list[tuple[Targets, Message]]], None]) -> IInbox:
         """Own ``prefix!...``; *deliver* runs in the reactor's thread with each batch."""
 
 
@@ -131,7 +147,7 @@ class IBlockingLayer(Interface):
         Raises: ChannelFull, MessageTooLarge; TypeError for a bad name or message.
         """
 
-    def send_many(sends: Iterable[Send], *, wait: float = 0.0) -> list[tuple[Send, Exception]]:
+    def send_many(sends: Iterable[Send], *, wait: float = 0.0) -> Sequence[tuple[Send, Exception]]:
         """Send all in order, in one round trip; the caller gives the messages up (no copy).
 
         *wait* is the time for all of them together.
@@ -160,7 +176,10 @@ class IBlockingLayer(Interface):
         """The members of *group* now."""
 
     def send_group(group: str, message: Message) -> int:
-        """Send a copy to every member that has room; returns how many had none. Never ChannelFull."""
+        """Send a copy to every member that has room; returns how many had none.
+
+        Raises: MessageTooLarge, TypeError, as `send`; never ChannelFull.
+        """
 
     def flush() -> None:
         """Forget every message and every group."""

@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import random
 import re
+import string
+from collections.abc import Collection
 from functools import lru_cache
 
-__all__ = ["check_channel", "check_group", "owner_of"]
+__all__ = ["check_channel", "check_channels", "check_group", "make_name", "owner_of"]
 
 MAX_NAME_CHARACTERS = 99
+RANDOM_LETTERS = 12
 
 _CHANNEL = re.compile(r"[a-zA-Z0-9_.\-]+(?:[?!][a-zA-Z0-9_.\-]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9_.\-]+")
@@ -41,6 +45,16 @@ def check_channel(name: str, *, receive: bool = False) -> str:
     return name
 
 
+def check_channels(names: Collection[str]) -> list[str]:
+    """Return *names*, each of which can be received from.
+
+    Raises: TypeError: They are none, or one text, or one of them is no such name.
+    """
+    if isinstance(names, str) or not names:
+        raise TypeError(f"Channels to receive from must be a non-empty list: {names!r}")
+    return [check_channel(name, receive=True) for name in names]
+
+
 @lru_cache(maxsize=4096)
 def check_group(name: str) -> str:
     """Return *name* if a group may have it.
@@ -56,6 +70,17 @@ def check_group(name: str) -> str:
             f"Group name must be ASCII letters, digits, hyphens, underscores or dots: {name!r}"
         )
     return name
+
+
+def make_name(pattern: str) -> str:
+    """A name of a single-reader channel, by chance a new one; *pattern* is its start.
+
+    Raises: TypeError: The pattern does not end in ``?``, or is no start of a name.
+    """
+    if not isinstance(pattern, str) or not pattern.endswith("?"):
+        raise TypeError(f"A new channel's pattern must end in '?': {pattern!r}")
+    letters = random.choices(string.ascii_letters, k=RANDOM_LETTERS)  # noqa: S311 - no secret
+    return check_channel(pattern + "".join(letters))
 
 
 def owner_of(channel: str) -> str:
