@@ -10,8 +10,10 @@ lets the interpreter go, is joined by another thread at once.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Pool"]
 
 log = Logger()
+
+#: A start that the system has refused is tried again, when there is no other thread.
+RETRY_SECONDS = 0.5
 
 Run = Callable[[str, "Message"], None]
 
@@ -36,6 +41,8 @@ class _Thread(threading.Thread):
         self.baton.acquire()
         #: What it runs now: the channel's name.
         self.running: str | None = None
+        #: Whether it is to end, and counts no more.
+        self.is_leaving = False
 
     def run(self) -> None:
         self._pool.work(self)
@@ -73,7 +80,15 @@ class Pool:
         self._busy = 0
         self._count = 0
         self._is_stopping = False
+        self._is_refused = False
+        self._stopped = threading.Event()
         self._subscription: ISubscription | None = None
+        # A thread is started by a thread: `deliver` is called with the layer's lock held,
+        # and a start waits until the new thread has run, behind all that compute.
+        self._starts: SimpleQueue[bool] = SimpleQueue()
+        self._starter = threading.Thread(
+            target=self._start_threads, name="txchannels-worker-starter", daemon=True
+        )
         #: How many messages were run.
         self.done = 0
 
@@ -83,6 +98,7 @@ class Pool:
         channels: Collection[str],
     ) -> None:
         """Read *channels*, as many messages at a time as there may be threads."""
+        self._starter.start()
         self._subscription = subscribe(channels, self.deliver)
         self._subscription.request(self._max_threads)
 
@@ -94,31 +110,78 @@ class Pool:
                 self._wake_one()
 
     def _wake_one(self) -> None:
-        """Wake the thread that was used last, or start one. With the lock held."""
+        """Wake the thread that was used last, or have one started. With the lock held.
+
+        Only while none is being woken: so no more than one is being started.
+        """
         if self._idle:
             self._waking += 1
             self._idle.pop().baton.release()
         elif len(self._threads) < self._max_threads:
             self._waking += 1
+            self._starts.put(True)
+
+    def _start_threads(self) -> None:
+        """Start a thread whenever one is asked for. Thread: the pool's own for this."""
+        while self._starts.get():
+            while not self._start_thread():
+                self._stopped.wait(RETRY_SECONDS)
+
+    def _start_thread(self) -> bool:
+        """Start one thread; False if it has to be tried again."""
+        with self._lock:
             self._count += 1
             thread = _Thread(self, self._count)
             self._threads.add(thread)
+        try:
             thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._log_refusal(error)
+            return self._do_without(thread)
+        self._is_refused = False
+        return True
+
+    def _do_without(self, thread: _Thread) -> bool:
+        """Leave the messages to the other threads; False if there are none."""
+        with self._lock:
+            self._threads.discard(thread)
+            if not self._threads and self._ready and not self._is_stopping:
+                return False
+            self._waking -= 1
+            # All others are busy or about to look for a message.
+            if self._ready and self._idle and not self._waking:
+                self._wake_one()
+            self._end_starter()
+            return True
+
+    def _log_refusal(self, error: BaseException) -> None:
+        if not self._is_refused:
+            self._is_refused = True
+            log.error(
+                "No further worker thread can be started, {count} must do: {error}",
+                count=len(self._threads) - 1,
+                error=error,
+            )
+
+    def _end_starter(self) -> None:
+        """No thread will be needed any more. With the lock held."""
+        if self._is_stopping and not self._threads and not self._waking:
+            self._starts.put(False)
 
     def work(self, thread: _Thread) -> None:
-        """A thread's life."""
+        """Run messages until there are none. Thread: *thread*."""
         try:
             while True:
                 item = self._next(thread)
                 if item is None:
                     return
-                thread.running = item[0]
                 try:
                     self._run(*item)
                 except BaseException:
                     log.failure("A message on {channel} was not handled", channel=item[0])
-                thread.running = None
-                self._finish_message()
+                self._finish_message(thread)
+        except BaseException:
+            log.failure("A worker thread has died; another takes its place")
         finally:
             self._retire(thread)
 
@@ -130,10 +193,12 @@ class Pool:
                 if self._ready:
                     item = self._ready.popleft()
                     self._busy += 1
+                    thread.running = item[0]
                     if self._ready and not self._waking:
                         self._wake_one()
                     return item
                 if self._is_stopping:
+                    thread.is_leaving = True
                     return None
                 self._idle.append(thread)
             if not thread.baton.acquire(timeout=self._idle_seconds) and self._leave_idle(thread):
@@ -144,25 +209,45 @@ class Pool:
         with self._lock:
             if thread in self._idle:
                 self._idle.remove(thread)
+                thread.is_leaving = True
                 return True
         thread.baton.acquire()
         return False
 
-    def _finish_message(self) -> None:
+    def _finish_message(self, thread: _Thread) -> None:
         with self._lock:
+            thread.running = None
             self._busy -= 1
             self._waking += 1
             self.done += 1
-        if self._subscription is not None:
-            self._subscription.request(1)
+        subscription = self._subscription
+        if subscription is not None:
+            subscription.request(1)
 
     def _retire(self, thread: _Thread) -> None:
-        with self._lock:
-            self._threads.discard(thread)
+        """End a thread, whatever it was at. Its place is free when it has let go of all."""
         try:
             self._thread_ended()
-        except Exception:
+        except BaseException:
             log.failure("A worker thread's end failed")
+        finally:
+            try:
+                if thread.running is not None:
+                    self._finish_message(thread)
+            finally:
+                self._give_up_place(thread)
+
+    def _give_up_place(self, thread: _Thread) -> None:
+        with self._lock:
+            self._threads.discard(thread)
+            if thread in self._idle:
+                self._idle.remove(thread)
+            elif not thread.is_leaving:
+                self._waking -= 1
+            # What came while this thread could not take it, and no other could be started.
+            if self._ready and not self._waking:
+                self._wake_one()
+            self._end_starter()
 
     # What others see
 
@@ -175,7 +260,8 @@ class Pool:
     def is_idle(self) -> bool:
         """Whether nothing runs or is about to."""
         with self._lock:
-            return not self._busy and not self._ready
+            # A thread between two messages is woken: the layer may be handing it the next.
+            return not self._busy and not self._ready and not self._waking
 
     def running(self) -> list[tuple[str, str, int]]:
         """What runs now: (thread's name, channel, thread's identifier)."""
@@ -190,18 +276,24 @@ class Pool:
 
         Thread: the reactor's.
         """
-        if self._subscription is not None:
-            self._subscription.cancel()
-            self._subscription = None
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        subscription.cancel()
         with self._lock:
             self._is_stopping = True
             idle, self._idle = self._idle, []
             self._waking += len(idle)
+            self._end_starter()
+        self._stopped.set()
         for thread in idle:
             thread.baton.release()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads to end; False if some have not. Thread: not one of the pool's."""
-        for thread in list(self._threads):
-            thread.join(timeout)
+        until = time.monotonic() + timeout
+        # The starter ends when all others have.
+        for thread in [*self._threads, self._starter]:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
         return not self._threads
