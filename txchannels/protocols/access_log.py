@@ -6,7 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TextIO
 
+from twisted.logger import Logger
+
 __all__ = ["AccessLog"]
+
+log = Logger()
 
 
 class AccessLog:
@@ -22,6 +26,7 @@ class AccessLog:
     def __init__(self, stream: TextIO, now: Callable[[], datetime]) -> None:
         self._stream = stream
         self._now = now
+        self._is_failing = False
 
     def request(
         self, client: Any, method: str, target: bytes, version: str, status: int, size: int
@@ -32,7 +37,9 @@ class AccessLog:
 
     def socket(self, client: Any, event: str, target: bytes, code: int | None = None) -> None:
         """Something happened to a WebSocket."""
-        self._write(client, f"{event} {_printable(target)}", "-" if code is None else str(code), "-")
+        self._write(
+            client, f"{event} {_printable(target)}", "-" if code is None else str(code), "-"
+        )
 
     def close(self) -> None:
         """Write out what is held back."""
@@ -41,7 +48,13 @@ class AccessLog:
     def _write(self, client: Any, what: str, status: str, size: str) -> None:
         host = client[0] if client else "-"
         time = self._now().strftime("%d/%b/%Y:%H:%M:%S %z")
-        self._stream.write(f'{host} - - [{time}] "{what}" {status} {size}\n')
+        try:
+            self._stream.write(f'{host} - - [{time}] "{what}" {status} {size}\n')
+            self._is_failing = False
+        except (OSError, ValueError) as error:  # a full disk, a closed stream
+            if not self._is_failing:
+                log.error("The access log cannot be written: {error}", error=error)
+            self._is_failing = True
 
 
 def _printable(target: bytes) -> str:

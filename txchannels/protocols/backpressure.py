@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransport
+from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 __all__ = ["Outlet"]
@@ -28,6 +29,8 @@ class Outlet:
         drained: Called when what waited has been taken.
 
     Attributes:
+        transport: Where the bytes go.
+        drained: As above; whoever takes the connection over sets its own.
         stalled_since: When the client last took something; None while nothing waits.
 
     Thread: the reactor's.
@@ -35,25 +38,30 @@ class Outlet:
 
     __slots__ = (
         "_clock",
-        "_drained",
         "_is_closing",
+        "_is_half_closing",
+        "_is_held",
         "_queue",
         "_send",
-        "_transport",
+        "drained",
         "stalled_since",
+        "transport",
     )
 
     def __init__(
         self, transport: Any, clock: Callable[[], float], drained: Callable[[], None]
     ) -> None:
-        self._transport = transport
+        self.transport = transport
         self._clock = clock
-        self._drained = drained
+        self.drained = drained
         self._queue: bytearray | None = None
         self._is_closing = False
+        self._is_half_closing = False
+        self._is_held = False
         self.stalled_since: float | None = None
-        # A TLS transport has no socket of its own: it must encrypt first.
-        socket = getattr(transport, "socket", None)
+        # A TLS transport must encrypt first, though it shows the socket of the one below.
+        is_encrypted = ISSLTransport.providedBy(transport)
+        socket = None if is_encrypted else getattr(transport, "socket", None)
         self._send = None if socket is None else socket.send
         if socket is None and hasattr(transport, "registerProducer"):
             transport.registerProducer(self, True)
@@ -76,18 +84,18 @@ class Outlet:
             self._enqueue(data)
             return
         if self._send is None:
-            self._transport.write(data)
+            self.transport.write(data)
             return
         try:
             sent = self._send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._transport.write(data)  # the reactor finds out that the connection is lost
+            self.transport.write(data)  # the reactor finds out that the connection is lost
             return
         if sent < len(data):
             self._enqueue(data[sent:])
-            self._transport.registerProducer(self, False)
+            self.transport.registerProducer(self, False)
 
     def close(self) -> None:
         """Close the connection when all is sent. Nothing can be written any more."""
@@ -98,25 +106,37 @@ class Outlet:
             self._end()
 
     def finish(self) -> None:
-        """Close the sending half alone, when nothing waits."""
+        """Close the sending half alone, when all is sent: what still comes is received."""
+        if self._is_closing:
+            return
+        self._is_half_closing = True
+        self.close()
+
+    def drop(self) -> None:
+        """Receive nothing more of a connection that is closed or finished.
+
+        Unlike `abort`, this lets the system send what it has taken.
+        """
         self._is_closing = True
-        half_close = getattr(self._transport, "loseWriteConnection", None)
-        if half_close is None or self._send is None or self.stalled_since is not None:
-            self._end()
-        else:
-            half_close()
+        below = self.transport
+        while isinstance(below, ProtocolWrapper):  # TLS would wait for the client's farewell
+            below = below.transport
+        below.loseConnection()
 
     def abort(self) -> None:
-        """Drop the connection and what waits."""
+        """Drop the connection and what waits, there and in the system."""
         self._is_closing = True
         self._queue = None
         self.stalled_since = None
-        self._transport.abortConnection()
+        self.transport.abortConnection()
 
     def _end(self) -> None:
         if self._send is None:
-            self._transport.unregisterProducer()
-        self._transport.loseConnection()
+            self.transport.unregisterProducer()
+        elif self._is_half_closing and hasattr(self.transport, "loseWriteConnection"):
+            self.transport.loseWriteConnection()
+            return
+        self.transport.loseConnection()
 
     def _enqueue(self, data: bytes) -> None:
         if self._queue is None:
@@ -128,28 +148,31 @@ class Outlet:
 
     def pauseProducing(self) -> None:
         """The transport's own buffer is full (TLS only)."""
+        self._is_held = True
         if self.stalled_since is None:
             self._queue = bytearray()
             self.stalled_since = self._clock()
 
     def resumeProducing(self) -> None:
         """The transport's own buffer is empty."""
+        self._is_held = False
         if self._queue is None:
             return
-        if self._queue:
+        while self._queue:
             self.stalled_since = self._clock()
             piece = bytes(self._queue[:_PIECE_BYTES])
             del self._queue[:_PIECE_BYTES]
-            self._transport.write(piece)
-            return
+            self.transport.write(piece)
+            if self._send is not None or self._is_held or self._queue is None:
+                return  # called again when the client has taken it, or the connection is lost
         self._queue = None
         self.stalled_since = None
         if self._send is not None:
-            self._transport.unregisterProducer()
+            self.transport.unregisterProducer()
         if self._is_closing:
             self._end()
         else:
-            self._drained()
+            self.drained()
 
     def stopProducing(self) -> None:
         """The connection is lost."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.logger import Logger
 
 from txchannels.errors import ChannelFull, LayerError, PeerError
+from txchannels.protocols.request import HOST
 from txchannels.protocols.responses import IllegalResponse
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Exchange:
         head: The request's head.
         status: The response's status; 0 until it has one.
         left: How many bytes of the declared response are missing; None if none was declared.
+        sent_bytes: How many bytes of content were sent.
+        is_started: Whether it was handed to the application, or answered for it.
+        is_body_complete: Whether the request's last byte has come.
+        moved_at: When it was started, or the application last took of the body.
         is_over: Whether the response is complete or the client gone.
 
     Thread: the reactor's.
@@ -62,18 +67,20 @@ class Exchange:
         "_body_bytes",
         "_body_channel",
         "_carrier",
-        "_is_body_complete",
+        "_is_answered",
         "_is_waiting_for_room",
+        "_received_bytes",
         "_site",
         "head",
+        "is_body_complete",
         "is_chunked",
         "is_over",
         "is_started",
         "left",
+        "moved_at",
         "path",
         "reply_channel",
         "sent_bytes",
-        "started_at",
         "status",
     )
 
@@ -84,43 +91,52 @@ class Exchange:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._body_channel: str | None = None
-        self._is_body_complete = False
+        self._received_bytes = 0
         self._is_waiting_for_room = False
+        self._is_answered = False
+        self.is_body_complete = False
         self.reply_channel = ""
         self.path = ""
         self.status = 0
         self.left: int | None = None
         self.sent_bytes = 0
-        self.started_at = 0.0
+        self.moved_at = 0.0
         self.is_started = False
         self.is_chunked = False
         self.is_over = False
 
     @property
-    def is_body_complete(self) -> bool:
-        """Whether the request's last byte has come."""
-        return self._is_body_complete
-
-    @property
     def waits_for_body(self) -> bool:
         """Whether the client is to send more, and is not held up by the application."""
-        return not self._is_body_complete and not self._is_waiting_for_room
+        return not self.is_body_complete and (self.is_over or not self._is_waiting_for_room)
+
+    def can_drain(self, limit: int) -> bool:
+        """Whether what may still come of the body is at most *limit* bytes."""
+        if self.is_body_complete:
+            return True
+        length = self.head.content_length
+        if length is not None:
+            return length - self._received_bytes <= limit
+        return self._received_bytes <= limit
 
     # The request
 
     def body_received(self, data: bytes) -> None:
         """Take a piece of the body."""
+        self._received_bytes += len(data)
         if self.is_over:
             return
         self._body.append(data)
         self._body_bytes += len(data)
-        if self._body_channel is not None:
+        if self._body_channel is not None and not self._is_waiting_for_room:
             self._send_body()
 
     def request_received(self) -> None:
         """The body is complete."""
-        self._is_body_complete = True
-        if self._body_channel is not None:
+        self.is_body_complete = True
+        if self.is_started:
+            self.moved_at = self._site.clock()
+        if self._body_channel is not None and not self._is_waiting_for_room and not self.is_over:
             self._send_body()
 
     def start(self, client: Any, server: Any, scheme: str) -> None:
@@ -131,7 +147,7 @@ class Exchange:
         site = self._site
         head = self.head
         self.is_started = True
-        self.started_at = site.clock()
+        self.moved_at = site.clock()
         path, query_string = split_target(head)
         self.path = path
         self.reply_channel = reply_channel = site.open_channel(self)
@@ -151,18 +167,23 @@ class Exchange:
         }
         if self._body_bytes:
             message["body"] = self._take_body()
-        if not self._is_body_complete:
+        if not self.is_body_complete:
             self._body_channel = message["body_channel"] = site.layer.new_channel(BODY_PATTERN)
         try:
             site.layer.send("http.request", message)
-        except ChannelFull:
-            raise PeerError("The server is busy; try again soon", status=503) from None
         except LayerError as error:
-            raise PeerError(str(error), status=503) from None
+            self._take_back()
+            raise PeerError(_excuse(error), status=503) from None
+
+    def _take_back(self) -> None:
+        """The application was never told of this request: it hears nothing more of it."""
+        self._site.close_channel(self.reply_channel)
+        self.reply_channel = ""
+        self._body_channel = None
 
     def should_start(self) -> bool:
         """Whether enough of the body has come to hand the request over."""
-        return self._is_body_complete or self._body_bytes >= self._site.http.inline_body_bytes
+        return self.is_body_complete or self._body_bytes >= self._site.http.inline_body_bytes
 
     def _take_body(self) -> bytes:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -171,30 +192,29 @@ class Exchange:
         return body
 
     def _send_body(self) -> None:
-        """Send what has come of the body, as far as its channel has room."""
+        """Send what has come of the body, or wait until its channel has room."""
         assert self._body_channel is not None
-        while (self._body or self._is_body_complete) and not self._is_waiting_for_room:
-            content = self._body[0] if self._body else b""
-            more = not self._is_body_complete or len(self._body) > 1
-            chunk: Message = {"content": content, "closed": False, "more_content": more}
-            try:
-                self._site.layer.send(self._body_channel, chunk)
-            except ChannelFull:
-                self._is_waiting_for_room = True
-                self._carrier.pause_body()
-                self._site.layer.when_room(self._body_channel, self._room_made)
-                return
-            if self._body:
-                self._body_bytes -= len(self._body.pop(0))
-            if not more:
-                return
+        content = self._take_body() if self._body else b""
+        more = not self.is_body_complete
+        chunk: Message = {"content": content, "closed": False, "more_content": more}
+        try:
+            self._site.layer.send(self._body_channel, chunk)
+        except ChannelFull:
+            self._body.append(content)
+            self._body_bytes = len(content)
+            self._is_waiting_for_room = True
+            self._carrier.pause_body()
+            self._site.layer.when_room(self._body_channel, self._room_made)
+        except LayerError as error:
+            self.fail(503, _excuse(error))
 
     def _room_made(self) -> None:
         if self.is_over or not self._is_waiting_for_room:
             return
         self._is_waiting_for_room = False
+        self.moved_at = self._site.clock()
         self._send_body()
-        if not self._is_waiting_for_room:
+        if not self._is_waiting_for_room and not self.is_over:
             self._carrier.resume_body()
 
     # The response
@@ -203,9 +223,12 @@ class Exchange:
         """Take what was sent to the reply channel."""
         if self.is_over:
             return
-        content = message.get("content") or b""
         more = bool(message.get("more_content"))
+        self._is_answered = not more
         try:
+            content = message.get("content") or b""
+            if content.__class__ is not bytes:
+                content = _as_bytes(content)
             if self.status == 0:
                 status = message.get("status")
                 if status is None:
@@ -218,14 +241,20 @@ class Exchange:
             else:
                 self._carrier.write_chunk(self, content, more)
         except (IllegalResponse, TypeError, AttributeError, ValueError) as error:
-            log.error(
-                "Bad response to {method} {path}: {error}",
-                method=self.head.method,
-                path=self.path,
-                error=error,
-            )
-            self._site.count("http.bad_response")
-            self.fail(500, "The application's answer cannot be sent.")
+            if self.is_over:
+                raise  # it was sent: what failed came after it
+            self._refuse_response(error)
+
+    def _refuse_response(self, error: Exception) -> None:
+        """What the application answered cannot be sent, or not any further."""
+        log.error(
+            "Bad response to {method} {path}: {error}",
+            method=self.head.method,
+            path=self.path,
+            error=error,
+        )
+        self._site.count("http.bad_response")
+        self.fail(500, "The application's answer cannot be sent.")
 
     def fail(self, status: int, reason: str) -> None:
         """Answer in the application's place, or break off what it has begun."""
@@ -253,13 +282,25 @@ class Exchange:
         self._body.clear()
 
     def _end_body(self) -> None:
-        """Tell the application that no more of the body comes, if it still reads."""
+        """Forget what the application has not read, and wake it if it may still be reading."""
         layer = self._site.layer
-        if self._is_body_complete and not self._body:
-            return
         assert self._body_channel is not None
         layer.drop_channel(self._body_channel)
-        layer.send(self._body_channel, {"content": b"", "closed": True, "more_content": False})
+        if not self._is_answered:
+            gone: Message = {"content": b"", "closed": True, "more_content": False}
+            self._site.send_later(self._body_channel, gone)
+
+
+def _excuse(error: LayerError) -> str:
+    if isinstance(error, ChannelFull):
+        return "The server is busy; try again soon"
+    return "The server cannot reach the application now"
+
+
+def _as_bytes(content: Any) -> bytes:
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise IllegalResponse(f"Content must be bytes, not {type(content).__name__}")
+    return bytes(content)
 
 
 def split_target(head: Head) -> tuple[str, bytes]:
@@ -289,7 +330,7 @@ def _origin_form(head: Head, target: bytes) -> bytes:
         raise PeerError("Invalid request target")
     end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
     authority, path = rest[:end], rest[end:]
-    if not authority or b"@" in authority:
+    if not authority or HOST.fullmatch(authority) is None:
         raise PeerError("Invalid authority in the request target")
     head.host = authority
     head.fields = [field for field in head.fields if field[0] != b"host"]

@@ -2,12 +2,14 @@
 
 Each proxy appends what it saw to ``X-Forwarded-For`` (or ``Forwarded``, RFC 7239), so
 only the last entries, one a trusted proxy, can be believed; the client may have written
-any before them.
+any before them. Most proxies write the one and let the other pass as the client sent it:
+``Forwarded`` counts only where there is no ``X-Forwarded-`` field at all.
 """
 
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Any
 
 __all__ = ["Forwarded", "read_forwarded"]
@@ -35,7 +37,7 @@ def read_forwarded(fields: list[list[bytes]], hops: int) -> Forwarded:
         if name == b"forwarded" or name.startswith(b"x-forwarded-"):
             found.setdefault(name, []).append(value.decode("latin-1"))
     forwarded = Forwarded()
-    if b"forwarded" in found:
+    if len(found) == 1 and b"forwarded" in found:
         _read_rfc7239(forwarded, ",".join(found[b"forwarded"]), hops)
         return forwarded
     node = _pick(found.get(b"x-forwarded-for"), hops)
@@ -44,8 +46,7 @@ def read_forwarded(fields: list[list[bytes]], hops: int) -> Forwarded:
     scheme = _pick(found.get(b"x-forwarded-proto"), hops)
     forwarded.scheme = _SCHEMES.get((scheme or "").lower())
     forwarded.host = _pick(found.get(b"x-forwarded-host"), hops)
-    port = _pick(found.get(b"x-forwarded-port"), hops)
-    forwarded.port = int(port) if port is not None and re.fullmatch("[0-9]{1,5}", port) else None
+    forwarded.port = _parse_port(_pick(found.get(b"x-forwarded-port"), hops) or "")
     return forwarded
 
 
@@ -79,11 +80,27 @@ def _read_rfc7239(forwarded: Forwarded, text: str, hops: int) -> None:
 
 
 def _parse_node(node: str) -> list[Any] | None:
-    """``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1``, ``[2001:db8::1]:80`` or a name."""
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.%]+)\](?::([0-9]{1,5}))?", node)
-    if bracketed:
-        return [bracketed[1], int(bracketed[2] or 0)]
-    if node.count(":") > 1:
-        return [node, 0] if re.fullmatch("[0-9A-Fa-f:.%]+", node) else None
-    plain = re.fullmatch(r"([\w.-]+)(?::([0-9]{1,5}))?", node)
-    return [plain[1], int(plain[2] or 0)] if plain else None
+    """``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``.
+
+    None for anything else: a client that is unknown, or has a name of the proxy's.
+    """
+    host, port = node, "0"
+    if node.startswith("["):
+        host, found, rest = node[1:].partition("]")
+        if not found or (rest and not rest.startswith(":")):
+            return None
+        port = rest[1:] or "0"
+    elif node.count(":") == 1:
+        host, _, port = node.partition(":")
+    number = _parse_port(port)
+    try:
+        ip_address(host)
+    except ValueError:
+        return None
+    return None if number is None else [host, number]
+
+
+def _parse_port(text: str) -> int | None:
+    if re.fullmatch("[0-9]{1,5}", text) and int(text) < 65_536:
+        return int(text)
+    return None

@@ -1,8 +1,9 @@
 """Bytes into WebSocket messages, and messages into frames (RFC 6455, section 5).
 
-Knows no transport, clock or message. A short frame that has come whole is read here;
-every other goes through autobahn, which keeps the rules of fragmentation, masking,
-UTF-8 and size. A socket that sends only short frames never needs autobahn's state.
+Knows no transport, clock or message. A whole, final, unfragmented frame of less than
+64 KiB is read here; every other goes through autobahn, which keeps the rules of
+fragmentation, masking, UTF-8 and size. A socket that sends only such frames never
+needs autobahn's state.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from autobahn.websocket.utf8validator import Utf8Validator
 
 from txchannels.errors import PeerError
 
-__all__ = ["FrameEvents", "FrameReader", "encode_close", "encode_frame"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "PING",
+    "PONG",
+    "TEXT",
+    "FrameEvents",
+    "FrameReader",
+    "encode_close",
+    "encode_frame",
+    "is_close_code",
+]
 
 TEXT = 0x1
 BINARY = 0x2
@@ -25,6 +37,9 @@ PONG = 0xA
 
 _SHORT_BYTES = 126
 _LONG_BYTES = 65_536
+
+#: RFC 6455, section 7.4.1, and what IANA's registry added: those that may be on the wire.
+_REGISTERED_CODES = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 
 
 class FrameEvents(Protocol):
@@ -41,18 +56,29 @@ class FrameEvents(Protocol):
     def close_received(self, code: int) -> None: ...
 
 
+def is_close_code(code: int) -> bool:
+    """Whether an endpoint may send *code* (RFC 6455, section 7.4)."""
+    return code in _REGISTERED_CODES or 3000 <= code <= 4999
+
+
+_SHORT_HEADS = {
+    opcode: tuple(bytes((0x80 | opcode, size)) for size in range(_SHORT_BYTES))
+    for opcode in (TEXT, BINARY, CLOSE, PING, PONG)
+}
+
+
 def encode_frame(opcode: int, payload: bytes) -> bytes:
     """One unfragmented, unmasked frame, as a server sends it."""
     size = len(payload)
     if size < _SHORT_BYTES:
-        return bytes((0x80 | opcode, size)) + payload
+        return _SHORT_HEADS[opcode][size] + payload
     if size < _LONG_BYTES:
         return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
     return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """A close frame; *reason* is cut to what a control frame holds."""
+    """A close frame; *reason* is cut to what a control frame holds. 1005 stands for no code."""
     if code == 1005:
         return encode_frame(CLOSE, b"")
     cut = reason.encode()[:123].decode("utf-8", "ignore").encode()
@@ -61,6 +87,8 @@ def encode_close(code: int, reason: str = "") -> bytes:
 
 class FrameReader:
     """One socket's incoming frames, in whatever pieces they come.
+
+    After a close frame, or an error, nothing more is read.
 
     Args:
         events: Told of each message and control frame.
@@ -79,28 +107,37 @@ class FrameReader:
 
         Raises: PeerError: With the close code of the rule that was broken; the socket must end.
         """
-        if self._autobahn is None or self._autobahn.is_between_frames:
-            data = self._read_short(data)
-        if data:
-            if self._autobahn is None:
-                self._autobahn = _Autobahn(self._events, self._max_message_bytes)
-            self._autobahn.feed(data)
+        autobahn = self._autobahn
+        if autobahn is None or autobahn.is_between_frames:
+            data = self._read_whole(data)
+            if not data:
+                return
+        if autobahn is None:
+            autobahn = self._autobahn = _Autobahn(self._events, self._max_message_bytes)
+        autobahn.feed(data)
 
-    def _read_short(self, data: bytes) -> bytes:
-        """Read the short, whole, final frames at the start; return the rest."""
+    def _read_whole(self, data: bytes) -> bytes:
+        """Read the whole, final frames at the start; return the rest."""
         end = len(data)
         at = 0
         while end - at >= 6:
-            size = data[at + 1] ^ 0x80  # 0 to 125 only if masked and short
-            after = at + 6 + size
-            if size >= _SHORT_BYTES or after > end or size > self._max_message_bytes:
-                break
             kind = data[at]
-            if kind not in _SHORT_KINDS:
+            size = data[at + 1] ^ 0x80  # below 126 only if masked and short
+            mask_at = at + 2
+            if size == _SHORT_BYTES and kind in _MESSAGES:
+                size = data[mask_at] << 8 | data[mask_at + 1]
+                mask_at += 2
+                if size < _SHORT_BYTES:  # not the shortest form
+                    break
+            elif size >= _SHORT_BYTES or kind not in _SHORT_KINDS:
                 break
-            payload = data[at + 6 : after]
+            payload_at = mask_at + 4
+            after = payload_at + size
+            if after > end or size > self._max_message_bytes:
+                break
+            payload = data[payload_at:after]
             if size:
-                payload = _unmask(payload, data[at + 2 : at + 6], size)
+                payload = _unmask(payload, data[mask_at:payload_at], size)
             if not self._tell(kind, payload):
                 break
             at = after
@@ -122,7 +159,8 @@ class FrameReader:
         return True
 
 
-_SHORT_KINDS = frozenset((0x80 | TEXT, 0x80 | BINARY, 0x80 | PING, 0x80 | PONG))
+_MESSAGES = frozenset((0x80 | TEXT, 0x80 | BINARY))
+_SHORT_KINDS = frozenset((*_MESSAGES, 0x80 | PING, 0x80 | PONG))
 
 
 def _unmask(payload: bytes, mask: bytes, size: int) -> bytes:
@@ -153,7 +191,7 @@ class _Server:
     isServer = True
 
 
-class _Autobahn(WebSocketServerProtocol):  # type: ignore[misc]
+class _Autobahn(WebSocketServerProtocol):
     """Autobahn's frame parser alone: no handshake, no transport, no timers.
 
     What it sets up in ``_connectionMade`` is spelled out here as class attributes.
@@ -161,15 +199,12 @@ class _Autobahn(WebSocketServerProtocol):  # type: ignore[misc]
 
     # options: each of autobahn's unsafe defaults is set
     requireMaskedClientFrames = True
-    maskServerFrames = False
     applyMask = True
     utf8validateIncoming = True
     failByDrop = False
-    echoCloseCodeReason = False
     logOctets = False
     logFrames = False
     trackTimings = False
-    autoPingInterval = 0
 
     # state of an open connection
     log = _Silence()
@@ -182,40 +217,55 @@ class _Autobahn(WebSocketServerProtocol):  # type: ignore[misc]
     inside_message = False
     current_frame = None
     failedByMe = False
-    closedByMe = False
-    wasClean = False
     autoPingPending = None
     autoPingTimeoutCall = None
-    closeHandshakeTimeoutCall = None
     _perMessageCompress = None
 
     def __init__(self, events: FrameEvents, max_message_bytes: int) -> None:
         self._events = events
-        self.maxMessagePayloadSize = max_message_bytes
-        self.maxFramePayloadSize = max_message_bytes
+        self._max_message_bytes = max_message_bytes
         self.utf8validator = Utf8Validator()
+        self._message = bytearray()
+        self._message_bytes = 0
         self._is_closed = False
 
     @property
     def is_between_frames(self) -> bool:
         """Whether the next byte starts a frame that continues no message."""
-        return self.current_frame is None and not self.data and not self.inside_message
+        return (
+            self.current_frame is None
+            and not self.inside_message
+            and not self.data
+            and not self._is_closed
+        )
 
     def feed(self, data: bytes) -> None:
+        if self._is_closed:
+            return
         self.data += data
-        while not self._is_closed and self.processData():
+        while self.processData() and not self._is_closed:
             pass
 
-    _onMessageBegin = WebSocketServerProtocol.onMessageBegin
-    _onMessageFrameBegin = WebSocketServerProtocol.onMessageFrameBegin
-    _onMessageFrameData = WebSocketServerProtocol.onMessageFrameData
-    _onMessageFrameEnd = WebSocketServerProtocol.onMessageFrameEnd
-    _onMessageFrame = WebSocketServerProtocol.onMessageFrame
+    def _onMessageBegin(self, is_binary: bool) -> None:
+        self._is_binary = is_binary
+        self._message = bytearray()
+        self._message_bytes = 0
+
+    def _onMessageFrameBegin(self, length: int) -> None:
+        self._message_bytes += length
+        if self._message_bytes > self._max_message_bytes:
+            self._fail_connection(1009, f"A message has at most {self._max_message_bytes} bytes")
+
+    def _onMessageFrameData(self, payload: bytes) -> None:
+        self._message += payload  # not a list: a client may send empty frames without end
+
+    def _onMessageFrameEnd(self) -> None:
+        """Only the message's end counts."""
 
     def _onMessageEnd(self) -> None:
-        payload = b"".join(self.message_data)
-        self.message_data = None
-        if self.message_is_binary:
+        payload = bytes(self._message)
+        self._message = bytearray()
+        if self._is_binary:
             self._events.binary_received(payload)
         else:
             self._events.text_received(payload.decode())
@@ -226,14 +276,19 @@ class _Autobahn(WebSocketServerProtocol):  # type: ignore[misc]
     def _onPong(self, payload: bytes) -> None:
         self._events.pong_received(payload)
 
-    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
-        """The client has sent a legal close frame, and autobahn wants to answer it."""
+    def onCloseFrame(self, code: int | None, reason: bytes | None) -> None:
+        # RFC 6455, sections 5.5.1 and 7.4: a legal code, and a reason in UTF-8
+        if code is not None and not is_close_code(code):
+            self._fail_connection(1002, f"Invalid close code {code}")
+        try:
+            (reason or b"").decode()
+        except UnicodeDecodeError:
+            self._fail_connection(1007, "The reason to close is not UTF-8")
         self._is_closed = True
-        code = self.remoteCloseCode
+        self.data = b""
         self._events.close_received(1005 if code is None else code)
 
-    def dropConnection(self, abort: bool = False) -> None:
-        """Whoever listens to the events drops it."""
-
     def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
+        self._is_closed = True
+        self.data = b""
         raise PeerError(reason, close_code=code)

@@ -10,11 +10,13 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 
 from txchannels.errors import PeerError
 from txchannels.protocols.request import Head
+from txchannels.protocols.responses import encode_head, error_body
 
-__all__ = ["Handshake", "accept_head", "read_handshake"]
+__all__ = ["Handshake", "accept_response", "choose_protocol", "read_handshake", "refusal"]
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -49,7 +51,9 @@ def read_handshake(head: Head) -> Handshake:
         elif name == b"origin":
             origins.append(value)
         elif name == b"sec-websocket-protocol":
-            protocols += [one.strip() for one in value.decode("latin-1").split(",")]
+            # RFC 9110, section 5.6.1: empty elements of a list are ignored
+            listed = (one.strip(" \t") for one in value.decode("latin-1").split(","))
+            protocols += [one for one in listed if one]
     if versions != [VERSION]:
         raise PeerError("Only version 13 of the WebSocket protocol is spoken", status=426)
     if len(keys) != 1 or not _is_key(keys[0]):
@@ -61,7 +65,12 @@ def read_handshake(head: Head) -> Handshake:
     return Handshake(keys[0], origins[0] if origins else None, protocols)
 
 
-def accept_head(key: bytes, protocol: str | None) -> bytes:
+def choose_protocol(offered: Sequence[str], served: Sequence[str]) -> str | None:
+    """The subprotocol to speak: the first that the client offers and the server knows."""
+    return next((one for one in offered if one in served), None)
+
+
+def accept_response(key: bytes, protocol: str | None) -> bytes:
     """The response that opens the socket."""
     digest = hashlib.sha1(key + _MAGIC, usedforsecurity=False).digest()
     chosen = f"Sec-WebSocket-Protocol: {protocol}\r\n".encode() if protocol else b""
@@ -71,6 +80,22 @@ def accept_head(key: bytes, protocol: str | None) -> bytes:
         b"Connection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n" + chosen + b"\r\n"
     )
+
+
+def refusal(status: int, reason: str, date_line: bytes, retry_after_seconds: int) -> bytes:
+    """The response that does not open it."""
+    body = error_body(status, reason)
+    lines = [
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+        date_line,
+    ]
+    if status == 503:
+        lines.append(b"Retry-After: %d" % retry_after_seconds)
+    if status == 426:  # RFC 6455, section 4.4
+        lines += [b"Upgrade: websocket", b"Sec-WebSocket-Version: " + VERSION]
+    return encode_head(status, lines) + body
 
 
 def _is_key(value: bytes) -> bool:

@@ -7,15 +7,35 @@ cookies of other people and may connect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from functools import lru_cache
 
-__all__ = ["is_origin_allowed"]
+from txchannels.protocols.forwarded import read_forwarded
+from txchannels.protocols.request import Head
+
+__all__ = ["asked_host", "is_origin_allowed"]
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
+#: RFC 6454, section 6.2: scheme, host, and the port unless it is the scheme's own.
+_ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#@:\[\]\\]+)(?::([0-9]{0,5}))?"
+)
 
-def is_origin_allowed(origin: bytes | None, host: bytes, scheme: str, allowed: Sequence[str]) -> bool:
+
+def asked_host(head: Head, proxy_hops: int) -> str:
+    """The host, and the port if there is one, that the client asked for."""
+    host = head.host.decode("latin-1")
+    if proxy_hops:
+        said = read_forwarded(head.fields, proxy_hops)
+        host = said.host or host
+        if said.port is not None and not re.search(r":[0-9]+$", host):
+            host = f"{host.rstrip(':')}:{said.port}"
+    return host
+
+
+def is_origin_allowed(origin: bytes | None, host: str, scheme: str, allowed: Sequence[str]) -> bool:
     """Whether a page of *origin* may open a socket.
 
     Args:
@@ -26,18 +46,21 @@ def is_origin_allowed(origin: bytes | None, host: bytes, scheme: str, allowed: S
     """
     if origin is None or "*" in allowed:
         return True
-    text = origin.decode("latin-1").lower()
-    if text in (one.lower().rstrip("/") for one in allowed):
-        return True
-    asked = _host_and_port(f"{scheme}://{host.decode('latin-1').lower()}")
-    return asked is not None and _host_and_port(text) == asked
+    found = _parse(origin.decode("latin-1"))
+    if found is None:
+        return False
+    if found[0] == "https" and scheme == "http":
+        scheme = "https"  # a proxy in front may have ended the encryption, and not said so
+    asked = _parse(f"{scheme}://{host}")
+    # Host and port decide: an origin of the other scheme on this port has no server.
+    return (asked is not None and found[1:] == asked[1:]) or found in map(_parse, allowed)
 
 
-def _host_and_port(url: str) -> tuple[str, int] | None:
-    """Where *url* points; None if it points nowhere (``null``, say)."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError):
+@lru_cache(maxsize=256)
+def _parse(origin: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port; None if it is no origin (``null``, say)."""
+    found = _ORIGIN.fullmatch(origin.lower().removesuffix("/"))
+    if found is None:
         return None
-    return (parts.hostname, port) if parts.hostname else None
+    scheme, host, port = found.groups()
+    return scheme, host, int(port) if port else _PORTS.get(scheme)

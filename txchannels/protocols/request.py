@@ -1,8 +1,8 @@
 """Bytes into requests: HTTP/1.0 and HTTP/1.1 heads and bodies (RFC 9112).
 
 Knows no transport, clock or message. llhttp (through httptools) parses, in its strict
-mode; this module adds the bounds, and the rules on which intermediaries differ and
-which llhttp leaves to its caller: exactly one Host, plain bytes in field values.
+mode, and refuses every byte that may not be where it is; this module adds the bounds,
+and the rules that llhttp leaves to its caller.
 """
 
 from __future__ import annotations
@@ -15,23 +15,32 @@ import httptools
 
 from txchannels.errors import PeerError
 
-__all__ = ["Head", "HeadLimits", "RequestEvents", "RequestParser"]
-
-#: Field values may hold visible characters, spaces, tabs and bytes from 0x80 (RFC 9110,
-#: section 5.5); U+0085 is refused too, since some readers take it for a line's end.
-_ILLEGAL_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
-
-#: A request-target is printable ASCII (RFC 3986); ``#`` never reaches the wire.
-_ILLEGAL_IN_TARGET = re.compile(rb"[^\x21-\x7e]|#")
+__all__ = ["HOST", "Head", "HeadLimits", "RequestEvents", "RequestParser"]
 
 #: uri-host [":" port] (RFC 9110, section 7.2).
-_HOST = re.compile(rb"(?:\[[0-9a-fA-F:.]+(?:%25[\w.~-]+)?\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+HOST = re.compile(rb"(?:\[[0-9a-fA-F:.]+(?:%25[\w.~-]+)?\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
-_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/([0-9])\.([0-9])\r?\n?")
+#: The start of a method at the end of what has come, and a byte that a method may have.
+_METHOD_START = re.compile(rb"[A-Z-]*\Z")
+_METHOD_BYTE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z -]")
+_LONGEST_METHOD_BYTES = 32
 
-#: Bytes of chunk headers, extensions and trailers that a body may have beside its content.
+#: U+0085, which some readers take for a line's end: on its own, or in UTF-8.
+_NEXT_LINE = re.compile(rb"(?<![\x80-\xff])\x85|\xc2\x85")
+
+#: Bytes of chunk headers, extensions and trailers that a body may have beside its content:
+#: in a row, and over all.
 _CHUNKING_BYTES = 65_536
 _CHUNKING_BYTES_PER_BYTE = 8
+
+#: What llhttp says, and the status that answers it; anything else is answered 400.
+_STATUSES = {
+    "Content-Length overflow": 413,
+    "Chunk size overflow": 413,
+    "Invalid method for HTTP/x.x request": 501,
+    "Invalid HTTP version": 505,
+    "Pause on PRI/Upgrade": 505,  # the preface of HTTP/2 (RFC 9113, section 3.4)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,11 @@ class HeadLimits:
     line_bytes: int
     header_bytes: int
     fields: int
+
+    @property
+    def head_bytes(self) -> int:
+        """A bound of the whole head, separators and all, while it is not complete."""
+        return self.line_bytes + self.header_bytes + 4 * self.fields + 64
 
 
 class Head:
@@ -91,20 +105,29 @@ class RequestParser:
         events: Told of each head, piece of a body, and end of a request.
         limits: Bounds of the head.
         max_body_bytes: Bound of the body; a larger Content-Length is refused at the head.
+
+    Attributes:
+        in_head: Whether a head has begun and not ended.
     """
 
     __slots__ = (
+        "_begun",
+        "_beside_bytes",
         "_body_bytes",
-        "_chunking_bytes",
+        "_completed",
+        "_counted_bytes",
         "_events",
-        "_fed_bytes",
         "_fields",
+        "_head_bytes",
         "_in_body",
+        "_is_last",
+        "_is_priming",
         "_limits",
         "_max_body_bytes",
         "_parser",
+        "_run_bytes",
         "_target",
-        "_is_upgrading",
+        "_upgrading",
         "in_head",
     )
 
@@ -113,61 +136,99 @@ class RequestParser:
         self._limits = limits
         self._max_body_bytes = max_body_bytes
         self._parser = httptools.HttpRequestParser(self)
-        self._begin()
-
-    def _begin(self) -> None:
+        self.in_head = False
+        self._in_body = False
+        self._is_last = False
+        self._is_priming = False
+        self._upgrading: Head | None = None
         self._target = b""
         self._fields: list[list[bytes]] = []
-        self._in_body = False
-        self._is_upgrading = False
-        self._fed_bytes = 0
+        self._completed = 0
+        # of the head that has begun: its bytes, but for the first piece; its method's start
+        self._head_bytes = 0
+        self._begun = b""
+        # of the body: its content; of a chunked one, what came beside, and since content came
         self._body_bytes = 0
-        self._chunking_bytes = 0
-        #: Whether a head has begun and not ended.
-        self.in_head = False
+        self._counted_bytes = 0
+        self._beside_bytes = 0
+        self._run_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        """Parse *data*.
+        """Parse *data*. What follows a request that asks to close is ignored.
 
-        Raises: PeerError: The bytes are no legal request; the connection must end.
+        Raises: PeerError: The bytes are no legal request; nothing more can be parsed.
         """
+        was_in_head = self.in_head
+        was_in_body = self._in_body
+        completed = self._completed
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._finish_upgrade(data[upgrade.args[0] :])
-            return
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._go_on_after(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, PeerError):
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError as error:
-            raise self._describe(error, data) from None
-        if self._in_body:
+            if not self._is_last or self._in_body:  # RFC 9112, section 9.6
+                is_known = not was_in_body and completed == self._completed
+                raise self._describe(error, data if is_known else b"") from None
+        if self.in_head:
+            self._check_head(data, was_in_head and completed == self._completed)
+        elif self._in_body and was_in_body and completed == self._completed:
             self._check_chunking(len(data))
-        elif self._fed_bytes or self._target or self._fields:
-            self.in_head = True
-            self._check_head_so_far(len(data))
-        elif data.strip(b"\r\n"):
-            self.in_head = True
-            self._fed_bytes = len(data)
 
-    def _finish_upgrade(self, rest: bytes) -> None:
-        if self._is_upgrading:
-            self._is_upgrading = False
-            self._events.upgrade_received(rest)
-        elif rest:  # an Upgrade that is not taken is ignored (RFC 9110, section 7.8)
+    def _go_on_after(self, rest: bytes) -> None:
+        """Hand over, or go on, where llhttp has stopped at an Upgrade without reading a body.
+
+        An Upgrade that is not taken is ignored (RFC 9110, section 7.8).
+        """
+        while True:
+            head, self._upgrading = self._upgrading, None
+            if head is None:
+                return
+            if head.upgrade:
+                self._in_body = False
+                events = self._events
+                del self._parser, self._events  # cycles, which would wait for the collector
+                events.upgrade_received(rest)
+                return
             self._parser = httptools.HttpRequestParser(self)
-            self.feed(rest)
+            if head.has_body:
+                self._prime(head)
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            else:
+                return
 
-    def _describe(self, error: httptools.HttpParserError, data: bytes) -> PeerError:
-        line = _REQUEST_LINE.match(data) if not self._in_body else None
-        if isinstance(error, httptools.HttpParserInvalidMethodError) and line is not None:
-            return PeerError("Method not implemented", status=501)
-        if line is not None and (line[1], line[2]) not in ((b"1", b"1"), (b"1", b"0")):
-            return PeerError("HTTP version not supported", status=505)
-        return PeerError(f"Malformed request: {error}")
+    def _prime(self, head: Head) -> None:
+        """Bring a new parser to the start of *head*'s body."""
+        framing = b"Transfer-Encoding: chunked"
+        if head.content_length is not None:
+            framing = b"Content-Length: %d" % head.content_length
+        self._is_priming = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % framing)
+        self._is_priming = self.in_head = False
+
+    def _describe(self, error: httptools.HttpParserError, line: bytes) -> PeerError:
+        """The client's error behind llhttp's. *line* starts with the request, if it is known."""
+        said = str(error)
+        if self._in_body:
+            return PeerError(f"Malformed body: {said}", status=_STATUSES.get(said, 400))
+        status = _STATUSES.get(said, 400)
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
+            status = 501 if _is_some_method(self._begun + line) else 400
+        return PeerError(f"Malformed request: {said}", status=status)
 
     # RFC 9112, section 3: the request line and the fields
+
+    def on_message_begin(self) -> None:
+        self.in_head = True
+        self._target = b""
+        self._fields = []
 
     def on_url(self, data: bytes) -> None:
         self._target += data
@@ -182,21 +243,26 @@ class RequestParser:
         self._fields.append([name.lower(), value.rstrip(b" \t")])
 
     def on_headers_complete(self) -> None:
+        if self._is_priming:
+            return
         parser = self._parser
         version = parser.get_http_version()
         head = Head(parser.get_method().decode("ascii"), self._target, version, self._fields)
-        self.in_head = False
         if version != "1.1" and version != "1.0":
             raise PeerError("HTTP version not supported", status=505)
-        if _ILLEGAL_IN_TARGET.search(head.target):
+        if b"#" in self._target:
             raise PeerError("Invalid characters in the request target")
-        head.keep_alive = parser.should_keep_alive()
         self._read_fields(head)
-        if head.content_length is not None and head.content_length > self._max_body_bytes:
-            raise PeerError("Request body too large", status=413)
+        if head.has_body:
+            self._expect_body(head)
+        if head.upgrade:
+            self._check_upgrade(head)
+        if not parser.should_keep_alive():
+            head.keep_alive = False
+            self._is_last = True
+        self.in_head = False
         self._in_body = True
-        self._chunking_bytes = -1
-        self._is_upgrading = bool(head.upgrade) and parser.should_upgrade()
+        self._begun = b""
         self._events.head_received(head)
 
     def _read_fields(self, head: Head) -> None:
@@ -204,8 +270,6 @@ class RequestParser:
         size = 0
         for name, value in head.fields:
             size += len(name) + len(value)
-            if _ILLEGAL_IN_VALUE.search(value):
-                raise PeerError(f"Invalid characters in the field {name.decode('latin-1')}")
             if name == b"host":
                 hosts += 1
                 head.host = value
@@ -216,8 +280,30 @@ class RequestParser:
         # RFC 9112, section 3.2: no Host, or more than one, is answered 400
         if hosts > 1 or (hosts == 0 and head.version == "1.1"):
             raise PeerError("Exactly one Host field is required")
-        if hosts and _HOST.fullmatch(head.host) is None:
+        if hosts and HOST.fullmatch(head.host) is None:
             raise PeerError("Invalid Host field")
+
+    def _expect_body(self, head: Head) -> None:
+        if head.content_length is not None and head.content_length > self._max_body_bytes:
+            raise PeerError("Request body too large", status=413)
+        self._body_bytes = 0
+        self._counted_bytes = 0
+        self._beside_bytes = 0
+        self._run_bytes = 0
+
+    def _check_upgrade(self, head: Head) -> None:
+        """Note an Upgrade; it is taken for a WebSocket alone (RFC 6455, section 4.1)."""
+        if not self._parser.should_upgrade():
+            head.upgrade = b""
+            return
+        self._upgrading = head
+        is_get = head.method == "GET" and head.version == "1.1" and not head.has_body
+        if not is_get or head.upgrade != b"websocket":
+            head.upgrade = b""
+        elif any(_NEXT_LINE.search(value) for _, value in head.fields):
+            raise PeerError("Invalid characters in a field")
+
+    # RFC 9112, sections 6 and 7: the body
 
     def on_body(self, data: bytes) -> None:
         self._body_bytes += len(data)
@@ -226,30 +312,50 @@ class RequestParser:
         self._events.body_received(data)
 
     def on_message_complete(self) -> None:
-        is_upgrading = self._is_upgrading
-        self._begin()
-        self._is_upgrading = is_upgrading
-        if not is_upgrading:
-            self._events.request_received()
+        head = self._upgrading
+        if head is not None and (head.upgrade or head.has_body):
+            return  # the bytes that follow are another protocol's, or the body
+        self._completed += 1
+        self._in_body = False
+        self._events.request_received()
 
-    def _check_head_so_far(self, fed: int) -> None:
-        self._fed_bytes += fed
-        if self._fed_bytes <= self._limits.line_bytes:
-            return
-        if not self._fields and not self._target:
-            raise PeerError("Request line too long", status=414)
-        if self._fed_bytes > self._limits.line_bytes + self._limits.header_bytes:
+    # Bounds of what is not complete
+
+    def _check_head(self, data: bytes, is_same: bool) -> None:
+        """Bound a head of which *data* is a further piece, or the first."""
+        self._head_bytes = self._head_bytes + len(data) if is_same else 0
+        if self._head_bytes > self._limits.head_bytes:
             raise PeerError("Header fields too large", status=431)
+        if not self._target:
+            before = self._begun if is_same else b""
+            start = _METHOD_START.search(before + data[-_LONGEST_METHOD_BYTES:])
+            self._begun = start[0] if start else b""
 
     def _check_chunking(self, fed: int) -> None:
         """Bound what comes beside a body's content: extensions, trailers, tiny chunks."""
-        if self._chunking_bytes < 0:  # this piece held the head
-            self._chunking_bytes = 0
-            return
-        self._chunking_bytes += fed
-        beside = self._chunking_bytes - self._body_bytes
-        if beside > _CHUNKING_BYTES + _CHUNKING_BYTES_PER_BYTE * self._body_bytes:
+        content = self._body_bytes - self._counted_bytes
+        self._counted_bytes = self._body_bytes
+        self._beside_bytes += max(0, fed - content)
+        self._run_bytes = 0 if content else self._run_bytes + fed
+        allowed = _CHUNKING_BYTES + _CHUNKING_BYTES_PER_BYTE * self._body_bytes
+        if self._run_bytes > _CHUNKING_BYTES or self._beside_bytes > allowed:
             raise PeerError("Too many bytes beside the body's content")
+
+
+class _Nobody:
+    """Hears nothing of what a parser says."""
+
+
+def _is_some_method(line: bytes) -> bool:
+    """Whether the first byte of *line* that begins no known method could be in an unknown one."""
+    probe = httptools.HttpRequestParser(_Nobody())
+    line = line.lstrip(b"\r\n")
+    for at in range(min(len(line), _LONGEST_METHOD_BYTES)):
+        try:
+            probe.feed_data(line[at : at + 1])
+        except httptools.HttpParserError:
+            return _METHOD_BYTE.match(line, at) is not None
+    return False
 
 
 def _read_content_length(head: Head, value: bytes) -> None:
@@ -276,8 +382,7 @@ def _read_expect(head: Head, value: bytes) -> None:
 
 
 def _read_upgrade(head: Head, value: bytes) -> None:
-    if value.lower() == b"websocket" and head.version == "1.1" and head.method == "GET":
-        head.upgrade = b"websocket"
+    head.upgrade = value.lower()
 
 
 _FRAMING = {

@@ -6,7 +6,6 @@ Knows no Django; what a request means is decided by whoever reads the layer.
 from __future__ import annotations
 
 import secrets
-
 from collections import Counter, deque
 from collections.abc import Callable
 from email.utils import formatdate
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
 from txchannels.errors import ChannelFull, LayerError
+from txchannels.protocols.fanout import deliver
 from txchannels.protocols.forwarded import read_forwarded
 from txchannels.protocols.request import Head, HeadLimits
 from txchannels.protocols.websocket import Socket
@@ -23,8 +23,8 @@ from txchannels.protocols.websocket import Socket
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import IReactorLayer, Message, Targets
     from txchannels.protocols.access_log import AccessLog
+    from txchannels.protocols.backpressure import Outlet
     from txchannels.protocols.exchange import Exchange
-    from txchannels.protocols.http1 import HttpConnection
     from txchannels.settings import HttpSettings, WebSocketSettings
 
 __all__ = ["Connection", "Site"]
@@ -120,20 +120,7 @@ class Site:
         self.inbox.leave_groups(channel)
 
     def _deliver(self, batch: list[tuple[Targets, Message]]) -> None:
-        targets = self._targets
-        if len(batch) > 1 and any(type(channels) is not str for channels, _ in batch):
-            Socket.deliver_corked(targets, batch)
-            return
-        for channels, message in batch:
-            if type(channels) is str:
-                target = targets.get(channels)
-                if target is not None:
-                    try:
-                        target.message_received(message)
-                    except Exception:
-                        log.failure("A reply could not be sent")
-            else:
-                Socket.deliver_group(targets, channels, message)
+        deliver(self._targets, batch)
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
@@ -181,12 +168,12 @@ class Site:
         return len(self._late)
 
     def open_socket(
-        self, http: HttpConnection, head: Head, rest: bytes, client: Any, server: Any, scheme: str
+        self, outlet: Outlet, head: Head, rest: bytes, client: Any, server: Any, scheme: str
     ) -> None:
-        """Let a WebSocket take over *http*'s transport."""
-        socket = Socket(self, http.transport, client, server, scheme)
+        """Let a WebSocket take over the connection that *outlet* writes to."""
+        socket = Socket(self, outlet, client)
         self._connections.add(socket)
-        socket.handshake_received(head, rest)
+        socket.handshake_received(head, rest, server, scheme)
 
     def check(self) -> None:
         """Hold every connection to its time limits. Called about once a second."""
@@ -234,9 +221,7 @@ class Site:
         host = getattr(address, "host", None)
         return None if host is None else [host, address.port]
 
-    def forwarded(
-        self, head: Head, client: Any, server: Any, scheme: str
-    ) -> tuple[Any, Any, str]:
+    def forwarded(self, head: Head, client: Any, server: Any, scheme: str) -> tuple[Any, Any, str]:
         """Client, server and scheme as the trusted proxies saw them."""
         said = read_forwarded(head.fields, self.http.proxy_hops)
         if said.port is not None and server is not None:
