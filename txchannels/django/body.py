@@ -29,6 +29,7 @@ class BodyStream(io.RawIOBase):
         self._timeout = timeout
         self._piece = memoryview(start)
         self._is_complete = False
+        self._failure: OSError | None = None
 
     def readable(self) -> bool:
         return True
@@ -64,18 +65,21 @@ class BodyStream(io.RawIOBase):
         return bytes(line)
 
     def _receive(self) -> bool:
-        """Get the next piece; False at the end."""
+        """Get the next piece; False at the end. What has failed once fails ever after."""
         until = time.monotonic() + self._timeout
         while not self._is_complete and not self._piece:
+            if self._failure is not None:
+                raise self._failure
             left = until - time.monotonic()
             if left <= 0:
-                raise RequestTimeout("The request's body came too slowly")
+                self._failure = RequestTimeout("The request's body came too slowly")
+                continue
             _, chunk = self._layer.receive([self._channel], block=True, timeout=left)
             if chunk is None:
                 continue
             if chunk.get("closed"):
-                self._is_complete = True
-                raise RequestAborted("The client went away while its request was being read")
+                self._failure = RequestAborted("The client went away before its request's end")
+                continue
             self._piece = memoryview(chunk.get("content") or b"")
             self._is_complete = not chunk.get("more_content")
         return bool(self._piece)

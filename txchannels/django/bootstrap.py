@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import set_script_prefix
 
+import txchannels
 from txchannels.errors import ConfigurationError
 
-__all__ = ["LoadedSite", "load_layer", "load_settings"]
+__all__ = ["LoadedSite", "check_site", "load_layer", "load_settings"]
+
+OURS = str(Path(txchannels.__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -24,14 +30,17 @@ class LoadedSite:
     """What runs the site's code.
 
     Attributes:
+        settings_module: Where the site's settings are.
         layer: The layer as its backend's class made it.
         layer_name: Its alias and class, for people.
         run: Handles a message; for worker threads.
         channels: The channels whose messages it can handle.
         thread_ended: To be called in a worker thread that is about to end.
-        ready: To be called when the workers are about to start.
+        ready: To be called when the workers are about to start. Raises
+            ConfigurationError where the site's code fails.
     """
 
+    settings_module: str
     layer: Any
     layer_name: str
     run: Callable[[str, dict[str, Any]], None]
@@ -54,6 +63,10 @@ def load_settings(module: str | None) -> Mapping[str, Any]:
         raise ConfigurationError(
             "--settings", None, "name the site's settings module, as in --settings=mysite.settings"
         )
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(
+            "--settings", name, "is no module's dotted name, as mysite.settings is"
+        )
     try:
         django.setup()
     except ModuleNotFoundError as error:
@@ -61,7 +74,7 @@ def load_settings(module: str | None) -> Mapping[str, Any]:
             raise ConfigurationError(
                 "--settings",
                 name,
-                f"there is no module {error.name!r} in {os.getcwd()} or on the Python path; "
+                f"there is no module {error.name!r} in {Path.cwd()} or on the Python path; "
                 "start twistd in the project's folder, or name it with --pythonpath",
             ) from None
         raise _site_fault("--settings", name, error) from None
@@ -74,42 +87,79 @@ def load_settings(module: str | None) -> Mapping[str, Any]:
     return values
 
 
-def load_layer(alias: str) -> LoadedSite:
+def load_layer(alias: str, root_path: str = "") -> LoadedSite:
     """The layer *alias* of the site that is set up, and what handles its messages.
+
+    Args:
+        root_path: Where the site hangs.
 
     Raises: ConfigurationError: As of `load_settings`.
     """
     from txchannels.django.asgi import InvalidChannelLayerError, channel_layers
-    from txchannels.django.dispatch import Dispatcher, close_thread
+    from txchannels.django.databases import ThreadConnections
+    from txchannels.django.dispatch import Dispatcher
     from txchannels.django.handler import ViewConsumer
     from txchannels.django.signals import worker_process_ready, worker_ready
 
+    configured = getattr(settings, "CHANNEL_LAYERS", None) or {}
+    if not isinstance(configured, Mapping) or not all(
+        isinstance(entry, Mapping) for entry in configured.values()
+    ):
+        raise ConfigurationError(
+            "CHANNEL_LAYERS", configured, "must be a dict of dicts: {'default': {'BACKEND': ...}}"
+        )
     if alias not in channel_layers:
         known = ", ".join(sorted(channel_layers.configs))
         raise ConfigurationError("--layer", alias, f"CHANNEL_LAYERS has only: {known}")
+    where = f"CHANNEL_LAYERS[{alias!r}]"
+    # Django keeps STATIC_URL and MEDIA_URL with the prefix of their first use.
+    set_script_prefix(settings.FORCE_SCRIPT_NAME or root_path or "/")
     try:
         wrapper = channel_layers[alias]
         router = wrapper.router
         router.check_default(http_consumer=_views(ViewConsumer))
     except (InvalidChannelLayerError, ConfigurationError) as error:
-        raise ConfigurationError("CHANNEL_LAYERS", None, str(error)) from None
+        raise ConfigurationError(where, None, str(error).removeprefix(f"{where}: ")) from None
     except ImproperlyConfigured as error:
-        raise ConfigurationError(f"CHANNEL_LAYERS[{alias!r}]", None, str(error)) from None
+        raise ConfigurationError(f"{where}['ROUTING']", None, str(error)) from None
     except Exception as error:
-        raise _site_fault("CHANNEL_LAYERS", alias, error) from None
+        raise _site_fault(where, None, error) from None
+
+    databases = ThreadConnections()
+    databases.take_over()
 
     def ready() -> None:
-        worker_process_ready.send(sender=Dispatcher)
-        worker_ready.send(sender=Dispatcher)
+        try:
+            worker_process_ready.send(sender=Dispatcher)
+            worker_ready.send(sender=Dispatcher)
+        except Exception as error:
+            raise _site_fault("worker_ready", None, error) from None
 
     return LoadedSite(
+        settings_module=settings.SETTINGS_MODULE,
         layer=wrapper.channel_layer,
         layer_name=str(wrapper),
-        run=Dispatcher(wrapper, router),
+        run=Dispatcher(wrapper, router, databases=databases),
         channels=frozenset(router.channels),
-        thread_ended=close_thread,
+        thread_ended=databases.thread_ended,
         ready=ready,
     )
+
+
+def check_site() -> None:
+    """What ``manage.py check`` does.
+
+    Raises: ConfigurationError: It finds errors; they are its text.
+    """
+    from django.core.checks import ERROR, run_checks
+
+    try:
+        found = run_checks()
+    except Exception as error:
+        raise _site_fault("manage.py check", None, error) from None
+    errors = [one for one in found if one.is_serious(ERROR) and not one.is_silenced()]
+    if errors:
+        raise ConfigurationError("manage.py check", None, "\n".join(map(str, errors)))
 
 
 def _views(view_consumer: type) -> Any:
@@ -121,9 +171,17 @@ def _views(view_consumer: type) -> Any:
     return view_consumer()
 
 
-def _site_fault(setting: str, value: str, error: Exception) -> ConfigurationError:
-    """The fault is in the site's code: its traceback is what helps."""
-    traceback.print_exception(error, file=sys.stderr)
+def _site_fault(setting: str, value: str | None, error: Exception) -> ConfigurationError:
+    """The fault is in the site's code: its traceback, from there on, is what helps."""
+    stack = error.__traceback__
+    while stack is not None and stack.tb_frame.f_code.co_filename.startswith(OURS):
+        stack = stack.tb_next
+    if isinstance(error, ImproperlyConfigured):
+        return ConfigurationError(setting, value, str(error))
+    if stack is None:
+        return ConfigurationError(setting, value, f"{type(error).__name__}: {error}")
+    # sys.stderr may be twistd's log by now
+    traceback.print_exception(type(error), error, stack, file=sys.__stderr__)
     return ConfigurationError(
         setting, value, f"the site's code failed (traceback above): {type(error).__name__}: {error}"
     )
@@ -136,6 +194,16 @@ class _NotShownByDjango(logging.Filter):
         return not (settings.DEBUG and record.name.split(".")[0] == "django")
 
 
+class _Formatter(logging.Formatter):
+    """One line for what a client did wrong: strangers must not fill the log with tracebacks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.name.startswith("django.security."):
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
+        return super().format(record)
+
+
 def _show_errors() -> None:
     """Let warnings and errors reach standard error, unless the site's LOGGING says where to."""
     root = logging.getLogger()
@@ -144,5 +212,5 @@ def _show_errors() -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.addFilter(_NotShownByDjango())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)

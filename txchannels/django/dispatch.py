@@ -11,10 +11,8 @@ import logging
 from threading import Event
 from typing import Any
 
-from django.db import connections
-from django.dispatch import Signal
-
 from txchannels.django.asgi import ChannelLayerWrapper
+from txchannels.django.databases import ThreadConnections
 from txchannels.django.exceptions import ChannelSocketException, ConsumeLater
 from txchannels.django.handler import ViewConsumer
 from txchannels.django.message import Message, pending_message_store
@@ -24,7 +22,7 @@ from txchannels.django.utils import name_that_thing
 from txchannels.errors import LayerError
 from txchannels.layers.interfaces import CHANNEL
 
-__all__ = ["Dispatcher", "close_thread"]
+__all__ = ["Dispatcher"]
 
 logger = logging.getLogger("django.channels")
 
@@ -47,55 +45,66 @@ class Dispatcher:
         channel_layer: The layer that the messages come from.
         router: Knows the consumers.
         message_retries: How often a message may be put back by `ConsumeLater`.
+        databases: Keeps the worker threads' connections clean; without it, signals do.
 
     Thread: any worker's.
     """
 
     def __init__(
-        self, channel_layer: ChannelLayerWrapper, router: Router, message_retries: int = 10
+        self,
+        channel_layer: ChannelLayerWrapper,
+        router: Router,
+        message_retries: int = 10,
+        databases: ThreadConnections | None = None,
     ) -> None:
         self._layer = channel_layer
         self._match = router.match
         self._message_retries = message_retries
+        self._before = databases.before_message if databases else _nothing
+        self._after = databases.after_message if databases else _nothing
+        self._own_receivers = 0 if databases else 1
 
     def __call__(self, channel: str, content: dict[str, Any]) -> None:
-        """Handle one message, to the end."""
+        """Handle one message, to the end. Raises nothing."""
         message = Message(content, channel, self._layer)
-        match = self._match(message)
+        receipt = self._make_receipt(content)
+        try:
+            match = self._match(message)
+        except BaseException as error:
+            self._fail(None, message, error)
+            match = None
+        else:
+            if match is None:
+                logger.error("Could not find match for message on %s! Check your routing.", channel)
         if match is None:
-            logger.error("Could not find match for message on %s! Check your routing.", channel)
-            self._finish(message)
+            pending_message_store.send_all(receipt)
             return
         consumer, kwargs = match
-        # Views have Django's own signals, and with them fresh database connections.
+        # Views have Django's own signals: ours are sent for them only if somebody listens.
         is_view = isinstance(consumer, ViewConsumer)
-        if not is_view or _is_heard(consumer_started):
-            consumer_started.send(sender=type(self), environ={})
         pending_message_store.prepare()
         is_done = True
         try:
+            self._before()
+            if not is_view or len(consumer_started.receivers) > self._own_receivers:
+                consumer_started.send(sender=type(self), environ={})
             is_done = self._call(consumer, message, kwargs)
-        finally:
-            self._finish(message, is_done)
-            if not is_view or _is_heard(consumer_finished):
-                consumer_finished.send(sender=type(self))
+        except BaseException as error:
+            self._fail(consumer, message, error)
+        pending_message_store.send_all(receipt if is_done else None)
+        is_heard = not is_view or len(consumer_finished.receivers) > self._own_receivers
+        self._end(channel, is_heard)
 
     def _call(self, consumer: Any, message: Message, kwargs: dict[str, Any]) -> bool:
         """Call the consumer; False if the message is to be handled again."""
-        if message.content.get(RETRIES_KEY) == self._message_retries:
+        if message.content.get(RETRIES_KEY, 0) >= self._message_retries:
             message.__doomed__ = True
         try:
             consumer(message, **kwargs)
         except ConsumeLater:
             return not self._put_back(message)
         except ChannelSocketException as exception:
-            try:
-                exception.run(message)
-            except Exception:
-                self._log_failure(consumer, message)
-        except BaseException:
-            self._log_failure(consumer, message)
-            self._answer_failure(message)
+            exception.run(message)
         return True
 
     def _put_back(self, message: Message) -> bool:
@@ -115,16 +124,15 @@ class Dispatcher:
             return False
         return True
 
-    def _log_failure(self, consumer: Any, message: Message) -> None:
-        logger.exception(
+    def _fail(self, consumer: Any, message: Message, error: BaseException) -> None:
+        """Log it; whoever waits for an answer gets one now rather than at a timeout."""
+        logger.error(
             "Error processing message with consumer %s on %s, reply channel %s:",
-            name_that_thing(consumer),
+            "(its route failed)" if consumer is None else name_that_thing(consumer),
             message.channel_name,
             message.content.get("reply_channel"),
+            exc_info=error,
         )
-
-    def _answer_failure(self, message: Message) -> None:
-        """Whoever waits for an answer gets one now rather than at a timeout."""
         reply_channel = message.content.get("reply_channel")
         if not reply_channel:
             return
@@ -136,22 +144,28 @@ class Dispatcher:
             return
         pending_message_store.append(self._layer, CHANNEL, reply_channel, answer)
 
-    def _finish(self, message: Message, is_done: bool = True) -> None:
-        """Send what the consumer sent, and that the message is consumed."""
-        content = message.content
-        last = None
-        if is_done and "order" in content:
-            reply_channel = content.get("reply_channel")
-            if reply_channel:
-                last = (self._layer, (CHANNEL, reply_channel, {"consumed": content["order"]}))
-        pending_message_store.send_all(last)
+    def _make_receipt(self, content: dict[str, Any]) -> Any:
+        """What tells the message's socket that its next message may follow, if it has one.
+
+        Made before the consumer runs, which may do with the message what it likes.
+        """
+        order = content.get("order")
+        reply_channel = content.get("reply_channel")
+        if order is None or not reply_channel:
+            return None
+        return self._layer, (CHANNEL, reply_channel, {"consumed": order})
+
+    def _end(self, channel: str, is_heard: bool) -> None:
+        """What follows every message, however its consumer has ended."""
+        try:
+            try:
+                if is_heard:
+                    consumer_finished.send(sender=type(self))
+            finally:
+                self._after()
+        except BaseException:
+            logger.exception("Error after a message on %s:", channel)
 
 
-def close_thread() -> None:
-    """Close this thread's database connections, since it ends."""
-    connections.close_all()
-
-
-def _is_heard(signal: Signal) -> bool:
-    """Whether anybody but ourselves listens to *signal*."""
-    return len(signal.receivers) > 1
+def _nothing() -> None:
+    """Signals see to the database connections."""

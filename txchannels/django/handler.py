@@ -6,16 +6,19 @@ Source: Channels 1, ``channels.handler``.
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core import signals
 from django.core.handlers import base
 from django.core.signals import request_started
-from django.http import FileResponse, HttpResponse, HttpResponseServerError
+from django.http import (
+    FileResponse,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseServerError,
+)
 from django.urls import set_script_prefix
 
 from txchannels.django.exceptions import (
@@ -35,6 +38,11 @@ logger = logging.getLogger("django.request")
 SEND_WAIT_SECONDS = 90.0
 
 
+#: Names of response headers, encoded; few are ever used.
+_MAX_NAMES = 1024
+_names: dict[str, bytes] = {}
+
+
 class AsgiHandler(base.BaseHandler):
     """Turns request messages into response messages by Django's own handling."""
 
@@ -47,23 +55,28 @@ class AsgiHandler(base.BaseHandler):
         super().__init__()
         self.load_middleware()
 
-    def __call__(self, message: Message) -> Iterator[dict[str, Any]]:
+    def __call__(self, message: Message) -> Generator[dict[str, Any], None, None]:
         """The response messages; none if the answer comes later or the client is gone."""
-        set_script_prefix(message.content.get("root_path") or "/")
+        response = self.respond(message)
+        if response is not None:
+            yield from self._encode_and_close(response)
+
+    def respond(self, message: Message) -> Any | None:
+        """Django's response, to be closed by the caller; None if nobody is to be answered."""
+        script_name = settings.FORCE_SCRIPT_NAME or message.content.get("root_path")
+        set_script_prefix(script_name or "/")
         request_started.send(sender=self.__class__, message=message)
         request = None
         try:
             request = self.request_class(message)
             response = self.get_response(request)
-        except Exception:
-            response = self.answer_failure()
-        response._handler_class = self.__class__
+        except Exception as error:
+            response = self.answer_failure(request, error)
+        response._handler_class = self.__class__  # noqa: SLF001 - the sender of request_finished
         if request is not None and request.is_unanswered:
             response.close()
-            return
-        if isinstance(response, FileResponse):
-            response.block_size = self.chunk_size
-        yield from self._encode_and_close(response)
+            return None
+        return response
 
     def _encode_and_close(self, response: Any) -> Iterator[dict[str, Any]]:
         try:
@@ -83,14 +96,20 @@ class AsgiHandler(base.BaseHandler):
             return HttpResponse()  # middleware sees it go by; nobody is sent it
         return super().process_exception_by_middleware(exception, request)
 
-    def answer_failure(self) -> HttpResponse:
-        """The last resort, when Django's own error handling has failed."""
-        exc_info = sys.exc_info()
-        logger.error("Internal Server Error", exc_info=exc_info)
+    def answer_failure(self, request: Any, error: Exception) -> HttpResponse:
+        """The last resort: no request could be made, or Django's own error handling failed."""
+        if request is None and isinstance(error, UnicodeDecodeError):
+            logger.warning("Bad Request (UnicodeDecodeError)", exc_info=error)
+            return HttpResponseBadRequest()
+        logger.error("Internal Server Error", exc_info=error)
+        text, content_type = "Internal Server Error", "text/plain"
         if settings.DEBUG:
-            text = "".join(traceback.format_exception(*exc_info))
-            return HttpResponseServerError(text, content_type="text/plain; charset=utf-8")
-        return HttpResponseServerError("Internal Server Error", content_type="text/plain")
+            text = "".join(traceback.format_exception(error))
+            content_type = "text/plain; charset=utf-8"
+        response = HttpResponseServerError(text, content_type=content_type)
+        if request is not None:
+            response._resource_closers.append(request.close)  # noqa: SLF001 - as Django does
+        return response
 
     @classmethod
     def encode_response(cls, response: Any) -> Iterator[dict[str, Any]]:
@@ -102,12 +121,19 @@ class AsgiHandler(base.BaseHandler):
             "more_content": False,
         }
         if not response.streaming:
-            for chunk, is_last in cls.chunk_bytes(response.content):
+            content = response.content
+            if len(content) <= cls.chunk_size:
+                message["content"] = content
+                yield message
+                return
+            for chunk, is_last in cls.chunk_bytes(content):
                 message["content"] = chunk
                 message["more_content"] = not is_last
                 yield message
                 message = {}
             return
+        if isinstance(response, FileResponse):
+            response.block_size = cls.chunk_size
         message["more_content"] = True
         for part in response:
             for chunk, _ in cls.chunk_bytes(part):
@@ -122,9 +148,15 @@ class AsgiHandler(base.BaseHandler):
     @staticmethod
     def encode_headers(response: Any) -> list[list[bytes]]:
         """The response's headers and cookies, each an own field."""
-        headers = [
-            [name.encode("ascii"), value.encode("latin-1")] for name, value in response.items()
-        ]
+        names = _names
+        headers = []
+        for name, value in response.items():
+            encoded = names.get(name)
+            if encoded is None:
+                encoded = name.encode("ascii")
+                if len(names) < _MAX_NAMES:
+                    names[name] = encoded
+            headers.append([encoded, value.encode("latin-1")])
         if response.cookies:
             headers += [
                 [b"Set-Cookie", cookie.output(header="").strip().encode("latin-1")]
@@ -154,15 +186,21 @@ class ViewConsumer:
         self.handler = self.handler_class()
 
     def __call__(self, message: Message) -> None:
+        response = self.handler.respond(message)
+        if response is None:
+            return
+        try:
+            self._send(message, self.handler.encode_response(response))
+        finally:
+            response.close()
+
+    def _send(self, message: Message, answers: Iterator[dict[str, Any]]) -> None:
+        """Send the response's messages, as long as there is somebody to take them."""
         reply_channel = message.content["reply_channel"]
         send_many = message.channel_layer.send_many
-        responses = self.handler(message)
-        for response in responses:
-            failed = send_many([("channel", reply_channel, response)], wait=SEND_WAIT_SECONDS)
+        for answer in answers:
+            failed = send_many([("channel", reply_channel, answer)], wait=SEND_WAIT_SECONDS)
             if failed:
-                # closing the generator closes the view's iterator and its response
-                responses.close()  # type: ignore[attr-defined]
                 if not isinstance(failed[0][1], ChannelClosed | ChannelFull):
                     raise failed[0][1]
                 return
-

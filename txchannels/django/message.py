@@ -149,7 +149,12 @@ class PendingMessageStore(threading.local):
             layer = sends[0][0]
             batch = [send for its_layer, send in sends if its_layer is layer]
             sends = [entry for entry in sends if entry[0] is not layer]
-            for (_, name, _), error in layer.send_many(batch, wait=PENDING_WAIT_SECONDS):
+            try:
+                failed = layer.send_many(batch, wait=PENDING_WAIT_SECONDS)
+            except Exception:
+                logger.exception("Failed to send %d queued messages on %s", len(batch), layer)
+                continue
+            for (_, name, _), error in failed:
                 if not isinstance(error, ChannelClosed):
                     logger.error("Failed to send queued message to channel %r: %r", name, error)
 

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.datastructures import MultiValueDict
-from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 
 from txchannels.django.body import BodyStream
@@ -23,7 +22,12 @@ from txchannels.django.exceptions import RequestAborted, RequestTimeout, Respons
 from txchannels.django.message import Message
 
 if TYPE_CHECKING:
+    from functools import cached_property
+
     from txchannels.django.channel import Channel
+else:
+    # without the lock that functools' has before Python 3.12
+    from django.utils.functional import cached_property
 
 __all__ = ["AsgiRequest", "RequestAborted", "RequestTimeout"]
 
@@ -55,28 +59,35 @@ class AsgiRequest(HttpRequest):
         self.message = message
         self.is_unanswered = False
         content = message.content
-        path = content["path"]
-        root_path = content.get("root_path") or ""
-        self.script_name = root_path
-        if root_path and (path == root_path or path.startswith(root_path.rstrip("/") + "/")):
-            self.path_info = path[len(root_path.rstrip("/")) :] or "/"
-            self.path = path
-        else:  # a proxy in front has cut it off
-            self.path_info = path or "/"
-            self.path = root_path.rstrip("/") + self.path_info
+        self._find_path(content["path"] or "", content.get("root_path") or "")
         self.method = content.get("method", "FAKE").upper()
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False
         self._content_type: bytes | None = None
         self._content_length: bytes | None = None
-        for name, value in content["headers"]:
+        for name, value in _fields(content):
             if name == b"content-type":
                 self._content_type = value
             elif name == b"content-length":
                 self._content_length = value
         if self._content_type is not None and b"charset" in self._content_type.lower():
             self._read_charset(self._content_type)
+
+    def _find_path(self, path: str, root_path: str) -> None:
+        """Where the site hangs, and what of the path is below that."""
+        script_name = settings.FORCE_SCRIPT_NAME or root_path
+        self.script_name = script_name
+        if not script_name:
+            self.path_info = self.path = path or "/"
+            return
+        prefix = script_name.rstrip("/")
+        if path == prefix or path.startswith(prefix + "/"):
+            self.path_info = path[len(prefix) :] or "/"
+            self.path = path
+        else:  # a proxy in front has cut it off
+            self.path_info = path or "/"
+            self.path = prefix + self.path_info
 
     @property
     def reply_channel(self) -> Channel | None:
@@ -119,8 +130,7 @@ class AsgiRequest(HttpRequest):
         server = content.get("server")
         meta["SERVER_NAME"] = server[0] if server else "unknown"
         meta["SERVER_PORT"] = str(server[1]) if server else "0"
-        headers = content["headers"]
-        for name, value in headers.items() if isinstance(headers, dict) else headers:
+        for name, value in _fields(content):
             _add_header(meta, name, value)
         return meta
 
@@ -131,7 +141,7 @@ class AsgiRequest(HttpRequest):
 
     @cached_property
     def COOKIES(self) -> dict[str, str]:
-        cookies = [value for name, value in self.message.content["headers"] if name == b"cookie"]
+        cookies = [value for name, value in _fields(self.message.content) if name == b"cookie"]
         if not cookies:
             return {}
         # RFC 9113, section 8.2.3: several Cookie fields are one, joined by "; "
@@ -182,7 +192,7 @@ class AsgiRequest(HttpRequest):
         """The whole body, in memory: bounded by DATA_UPLOAD_MAX_MEMORY_SIZE, however it came."""
         if not hasattr(self, "_body") and self._content_length is None and not self._read_started:
             self._read_bounded()
-        return super().body  # type: ignore[no-any-return]
+        return super().body
 
     def _read_bounded(self) -> None:
         """Read a body whose length was not declared, up to what the settings allow."""
@@ -192,9 +202,7 @@ class AsgiRequest(HttpRequest):
             return
         body = stream.read(limit + 1)
         if len(body) > limit:
-            raise RequestDataTooBig(
-                "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE."
-            )
+            raise RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
         self._body = body
         self._stream = BytesIO(body)
 
@@ -219,7 +227,11 @@ class AsgiRequest(HttpRequest):
             self._post = QueryDict(encoding=self._encoding)
             self._files = MultiValueDict()
             return
-        if self._content_length is None and self.content_type == "multipart/form-data":
+        if (
+            self._content_length is None
+            and not self._read_started
+            and self.content_type == "multipart/form-data"
+        ):
             self._spool_multipart()
         super()._load_post_and_files()
 
@@ -229,7 +241,9 @@ class AsgiRequest(HttpRequest):
         if isinstance(stream, BytesIO):
             length = len(stream.getvalue())
         else:
-            spool = tempfile.SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+            spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed with the request
+                settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
+            )
             while chunk := stream.read(65_536):
                 spool.write(chunk)
             length = spool.tell()
@@ -244,16 +258,42 @@ class AsgiRequest(HttpRequest):
             stream.close()
 
 
-def _add_header(meta: dict[str, Any], name: Any, value: Any) -> None:
+def _fields(content: dict[str, Any]) -> Any:
+    """The header fields as pairs of bytes: none where a message has none, older ones are dicts."""
+    fields = content.get("headers") or ()
+    if not isinstance(fields, dict):
+        return fields
+    return [(_as_bytes(name).lower(), _as_bytes(value)) for name, value in fields.items()]
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode("latin-1") if isinstance(value, str) else value
+
+
+#: CGI variables by the names of request fields; fields that clients make up are not kept.
+_MAX_NAMES = 1024
+_variables: dict[bytes, str] = {}
+
+
+def _add_header(meta: dict[str, Any], name: bytes, value: bytes) -> None:
     """One field as a CGI variable; a name with ``_`` could pass for another and is dropped."""
-    if type(name) is bytes:
-        name = name.decode("latin-1")
-    if "_" in name:
+    variable = _variables.get(name)
+    if variable is None:
+        variable = _variable_of(name)
+    if not variable:
         return
-    text = value.decode("latin-1") if type(value) is bytes else value
-    upper = name.upper().replace("-", "_")
-    if upper not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
-        upper = "HTTP_" + upper
-    if upper in meta:
-        text = meta[upper] + ("; " if upper == "HTTP_COOKIE" else ",") + text
-    meta[upper] = text
+    text = value.decode("latin-1")
+    if variable in meta:
+        text = meta[variable] + ("; " if variable == "HTTP_COOKIE" else ",") + text
+    meta[variable] = text
+
+
+def _variable_of(name: bytes) -> str:
+    if b"_" in name:
+        return ""
+    variable = name.decode("latin-1").upper().replace("-", "_")
+    if variable not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+        variable = "HTTP_" + variable
+    if len(_variables) < _MAX_NAMES:
+        _variables[name] = variable
+    return variable

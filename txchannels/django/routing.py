@@ -247,7 +247,7 @@ def _load_consumer(consumer: Any, channels: Iterable[str]) -> Consumer:
             raise ImproperlyConfigured(f"Cannot import consumer{where} {error}") from error
     if not callable(consumer):
         raise ImproperlyConfigured(f"The consumer{where} is not callable: {consumer!r}")
-    return consumer  # type: ignore[no-any-return]
+    return consumer
 
 
 def _compile(filters: dict[str, Any]) -> Filters:

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import urlparse
 
 from django.contrib.staticfiles.handlers import StaticFilesHandlerMixin
+from django.core.handlers.exception import response_for_exception
 
 from txchannels.django.handler import AsgiHandler, ViewConsumer
 
 __all__ = ["StaticFilesConsumer", "StaticFilesHandler"]
 
 
-class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):  # type: ignore[misc]
+class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
     """Answers requests below STATIC_URL from the apps' static folders."""
 
     def __init__(self) -> None:
@@ -28,13 +29,15 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):  # type: ignore[
 
     def get_response(self, request: Any) -> Any:
         """A file's response where the path is below STATIC_URL, the view's elsewhere."""
-        if self._should_handle(request.path):
-            return StaticFilesHandlerMixin.get_response(self, request)
-        return AsgiHandler.get_response(self, request)
+        if not self._should_handle(request.path):
+            return AsgiHandler.get_response(self, request)
+        try:
+            return self.serve(request)
+        except Exception as error:  # also a path that leads out of the folders: 400
+            return response_for_exception(request, error)
 
 
 class StaticFilesConsumer(ViewConsumer):
     """A `ViewConsumer` that serves static files too: for development, not for the Internet."""
 
     handler_class = StaticFilesHandler
-
