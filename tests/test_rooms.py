@@ -21,9 +21,11 @@ REACTOR = "twisted.internet.reactor"
 
 #: Each room, and the modules (each with all inside it) that it never loads.
 UNWANTED = {
-    "tap": {"django"},
-    "service": {REACTOR, "django"},
-    "options": {REACTOR, "django"},
+    "tap": {REACTOR, "django"},
+    "service": {REACTOR},
+    "options": {"twisted", "django"},
+    "listening": {REACTOR, "django"},
+    "lifecycle": {REACTOR, "django"},
     "testing": {REACTOR, "txchannels.tap", "txchannels.service"},
     "protocols": {REACTOR, "django", "txchannels.django", "txchannels.workers"},
     "workers": {REACTOR, "django", "txchannels.django", "txchannels.protocols"},

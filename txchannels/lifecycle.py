@@ -1,21 +1,34 @@
-"""Services that start one after the other, and stop in the reverse order, each waited for."""
+"""How the daemon starts and ends: its parts in order, its signals, its exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-__all__ = ["OrderedService"]
+__all__ = ["OrderedService", "Stop", "give_up", "tell_operator"]
 
 log = Logger()
 
+POLL_SECONDS = 0.02
+
+#: How long threads that the site itself has started may hold up the end.
+EXIT_SECONDS = 2.0
+
 
 class OrderedService(Service):
-    """Starts *children* in their order; stops them in the reverse one.
+    """Starts *children* in their order; stops them in the reverse one, waiting for each.
 
     Twisted's ``MultiService`` asks all children to stop at once.
     """
@@ -38,6 +51,119 @@ class OrderedService(Service):
         super().stopService()
         for child in reversed(self._children):
             try:
-                yield child.stopService()
+                yield maybeDeferred(child.stopService)
             except Exception:
                 log.failure("Stopping {child} failed", child=type(child).__name__)
+
+
+class Stop:
+    """How the daemon ends: by signals, in bounded time.
+
+    Args:
+        reactor: The reactor.
+        seconds: How long a stop may take, all its steps together.
+
+    Thread: the reactor's.
+    """
+
+    def __init__(self, reactor: Any, seconds: float) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._since: float | None = None
+        self._is_now = False
+        self._exit_code = 0
+
+    def install(self) -> None:
+        """Take SIGTERM and SIGINT: now, and again when the reactor has set its own handlers."""
+        self._take_signals()
+        self._reactor.callWhenRunning(self._take_signals)
+        self._reactor.addSystemEventTrigger("after", "shutdown", self._end)
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, frame: Any) -> None:
+        self._reactor.callFromThread(self.asked, signal.Signals(number).name)
+
+    def asked(self, name: str) -> None:
+        """Stop; asked for a second time, at once."""
+        if self._since is None:
+            log.info(
+                "{name}: stopping, within {seconds:g} s; once more stops now",
+                name=name,
+                seconds=self._seconds,
+            )
+            self._stop()
+        else:
+            log.info("{name}: stopping now", name=name)
+            self._is_now = True
+
+    def fail(self) -> None:
+        """Stop with exit code 1."""
+        self._exit_code = 1
+        if self._since is None:
+            self._reactor.callWhenRunning(self._stop)
+
+    def _stop(self) -> None:
+        if self._since is None:
+            self._begin()
+            self._reactor.stop()
+
+    def _begin(self) -> None:
+        if self._since is None:
+            self._since = self._reactor.seconds()
+
+    def wait_until(self, is_done: Callable[[], bool], part: float = 1.0) -> Deferred[None]:
+        """Fires when *is_done*, or when *part* of the stop's time is up."""
+        self._begin()
+        return self._poll(is_done, self._seconds * part)
+
+    @inlineCallbacks
+    def _poll(self, is_done: Callable[[], bool], seconds: float) -> Any:
+        assert self._since is not None
+        until = self._since + seconds
+        while not is_done() and not self._is_now and self._reactor.seconds() < until:
+            yield deferLater(self._reactor, POLL_SECONDS)
+
+    def _end(self) -> None:
+        """The reactor has stopped: nothing may keep the process much longer."""
+        if self._exit_code:
+            atexit.register(_exit, self._exit_code)
+        timer = threading.Timer(EXIT_SECONDS, _exit, [self._exit_code])
+        timer.daemon = True
+        timer.start()
+
+
+def tell_operator(message: object) -> None:
+    """Say why the daemon does not run: on standard error, or in the log of one without."""
+    if _is_detached():
+        log.critical("{message}", message=f"txchannels: {message}")
+    else:
+        # sys.stderr is twistd's log by now
+        os.write(2, f"txchannels: {message}\n".encode(errors="backslashreplace"))
+
+
+def give_up(*problems: Exception) -> NoReturn:
+    """Tell the operator and end the program, with exit code 1, before the reactor runs."""
+    for problem in problems:
+        tell_operator(problem)
+    if _is_detached():
+        # The twistd that was started waits until its child says how it went: only an
+        # exception makes it say so. The log has the message; a traceback adds nothing.
+        sys.excepthook = lambda *_: None
+        raise problems[0]
+    raise SystemExit(1)
+
+
+def _is_detached() -> bool:
+    """Whether twistd has become a daemon in the background."""
+    return os.path.samestat(os.fstat(2), Path(os.devnull).stat())
+
+
+def _exit(code: int) -> None:
+    """End the process with *code*; twistd knows only success."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,24 +1,33 @@
 """Every option by name: what it sets, how it is written, what is allowed.
 
 An option is given on the command line (``--keep-alive 30``) or as a key of the site's
-``TXCHANNELS`` (``"KEEP_ALIVE": 30``); the command line wins.
+``TXCHANNELS`` (``"KEEP_ALIVE": 30``); the command line wins. An address on the command
+line takes the place of all of the site's: only ``BIND`` and ``PORT`` then complete it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import reduce
 from typing import Any, Literal
 
 from txchannels.errors import ConfigurationError
 from txchannels.settings import HttpSettings, Settings, WebSocketSettings, WorkerSettings
 
-__all__ = ["OPTIONS", "Option", "build_settings"]
+__all__ = ["GROUPS", "OPTIONS", "Option", "build_settings", "closest"]
 
-Kind = Literal["whole", "seconds", "text", "list", "flag"]
-Section = Literal["", "http", "websocket", "workers", "address"]
+Kind = Literal["number", "bytes", "seconds", "text", "list", "flag"]
+
+UNLIMITED = 2**40
+
+_KINDS = {
+    "number": "a whole number",
+    "bytes": "a whole number of bytes",
+    "seconds": "a number of seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -27,25 +36,33 @@ class Option:
 
     Attributes:
         name: As on the command line, without the dashes.
-        section: Which part of `Settings` it sets; ``address`` for the endpoints' shortcuts.
-        field: The attribute there.
+        field: What it sets, from `Settings` on (``http.root_path``); without a dot
+            in ``address``, a shortcut for an endpoint.
         kind: How it is written.
-        help: One line for ``--help``.
+        shown: What stands for its value in the help.
+        help: What it does, for people.
         least, most: The range of a number.
     """
 
     name: str
-    section: Section
     field: str
     kind: Kind
+    shown: str
     help: str
     least: float = 0
-    most: float = 2**40
+    most: float = UNLIMITED
 
     @property
     def key(self) -> str:
         """Its key in ``TXCHANNELS``."""
         return self.name.upper().replace("-", "_")
+
+    @property
+    def default(self) -> Any:
+        """What holds where nobody gives it; None for an address."""
+        if self.field.startswith("address."):
+            return None
+        return reduce(getattr, self.field.split("."), Settings())
 
     def read(self, value: Any, where: str) -> Any:
         """*value* as the setting's type.
@@ -55,10 +72,10 @@ class Option:
 
         Raises: ConfigurationError: It is not of the kind, or out of range.
         """
-        if self.kind in ("whole", "seconds"):
+        if self.kind in _KINDS:
             return self._read_number(value, where)
         if self.kind == "flag":
-            if not isinstance(value, bool | int):
+            if value not in (True, False):
                 raise ConfigurationError(where, value, "must be True or False")
             return bool(value)
         if self.kind == "list":
@@ -67,20 +84,18 @@ class Option:
             raise ConfigurationError(where, value, "must be text")
         return value
 
-    def _read_number(self, value: Any, where: str) -> int | float:
-        convert = int if self.kind == "whole" else float
-        unit = "a whole number" if self.kind == "whole" else "a number of seconds"
+    def _read_number(self, value: Any, where: str) -> float:
+        convert = float if self.kind == "seconds" else int
         try:
             if isinstance(value, bool) or (convert is int and isinstance(value, float)):
-                raise ValueError
+                raise TypeError
             number = convert(value)
         except (TypeError, ValueError):
-            raise ConfigurationError(where, value, f"must be {unit}") from None
+            number = float("nan")
         if not self.least <= number <= self.most:
-            allowed = f"{self.least:g} to {self.most:g}" if self.most < 2**40 else (
-                f"{self.least:g} or more"
-            )
-            raise ConfigurationError(where, value, f"must be {unit}, {allowed}")
+            most = "or more" if self.most == UNLIMITED else f"to {_plain(self.most)}"
+            allowed = f"must be {_KINDS[self.kind]}, {_plain(self.least)} {most}"
+            raise ConfigurationError(where, value, allowed)
         return number
 
     def _read_list(self, value: Any, where: str) -> tuple[str, ...]:
@@ -90,81 +105,99 @@ class Option:
         return tuple(values)
 
 
-OPTIONS = (
-    # where to listen
-    Option("endpoint", "address", "endpoints", "list", "Twisted endpoint to listen on; repeatable"),
-    Option("bind", "address", "bind", "text", "host name or address to listen on [127.0.0.1]"),
-    Option("port", "address", "port", "whole", "TCP port to listen on; 0 is any [8000]", 0, 65535),
-    Option("unix-socket", "address", "unix_socket", "text", "path of a Unix socket to listen on"),
-    Option("root-path", "http", "root_path", "text", "where the site hangs (SCRIPT_NAME)"),
-    Option("proxy-headers", "http", "proxy_hops", "whole", "number of trusted proxies in front"),
-    # how it runs
-    Option("layer", "", "layer", "text", "which of CHANNEL_LAYERS to use"),
-    Option("threads", "workers", "threads", "whole", "most worker threads", 1, 10_000),
-    Option("thread-idle", "workers", "idle_seconds", "seconds", "idle threads end after", 0.1),
-    Option(
-        "switch-interval",
-        "workers",
-        "switch_interval_seconds",
-        "seconds",
-        "longest hold of the interpreter",
-        0.00001,
-        1,
-    ),
-    Option("drain-timeout", "", "drain_timeout_seconds", "seconds", "how long a stop may take"),
-    Option("access-log", "", "access_log", "text", "file for a line a request; - is stdout"),
-    # HTTP's limits
-    Option("max-connections", "http", "max_connections", "whole", "more are answered 503", 1),
-    Option(
-        "max-request-line", "http", "max_request_line_bytes", "whole", "bytes; more is 414", 64
-    ),
-    Option("max-header-bytes", "http", "max_header_bytes", "whole", "bytes; more is 431", 256),
-    Option("max-header-fields", "http", "max_header_fields", "whole", "more is 431", 1),
-    Option("max-body", "http", "max_body_bytes", "whole", "bytes of a request's body; more is 413"),
-    Option(
-        "inline-body", "http", "inline_body_bytes", "whole", "longer bodies are streamed", 1, 2**20
-    ),
-    Option("min-body-rate", "http", "min_body_bytes_per_second", "whole", "bytes/s; slower is 408"),
-    Option("body-grace", "http", "body_grace_seconds", "seconds", "how long it may be slower"),
-    Option("header-timeout", "http", "header_timeout_seconds", "seconds", "longer heads are 408", 1),
-    Option("keep-alive", "http", "keep_alive_seconds", "seconds", "idle connections close after", 1),
-    Option(
-        "response-timeout", "http", "response_timeout_seconds", "seconds", "slower views are 503", 1
-    ),
-    Option("send-timeout", "http", "send_timeout_seconds", "seconds", "for clients not reading", 1),
-    # WebSocket's limits
-    Option("ws-protocol", "websocket", "protocols", "list", "subprotocol to offer; repeatable"),
-    Option("ws-origin", "websocket", "origins", "list", "further allowed origin; repeatable"),
-    Option(
-        "ws-connect-timeout",
-        "websocket",
-        "connect_timeout_seconds",
-        "seconds",
-        "later accepts are 403",
-        0.1,
-    ),
-    Option(
-        "ws-ping-interval", "websocket", "ping_interval_seconds", "seconds", "silence before a ping"
-    ),
-    Option(
-        "ws-ping-timeout", "websocket", "ping_timeout_seconds", "seconds", "wait for the pong", 0.1
-    ),
-    Option("ws-max-message", "websocket", "max_message_bytes", "whole", "bytes; more is 1009", 1),
-    Option("ws-lifetime", "websocket", "max_lifetime_seconds", "seconds", "0 is without end"),
-    Option(
-        "ws-full-timeout", "websocket", "full_timeout_seconds", "seconds", "full channel: 1013", 0.1
-    ),
-    Option("ws-max-unsent", "websocket", "max_unsent_bytes", "whole", "bytes held for a client", 1),
-    Option(
-        "ws-send-timeout",
-        "websocket",
-        "send_timeout_seconds",
-        "seconds",
-        "for clients not reading",
-        0.1,
-    ),
-    Option("unordered", "websocket", "unordered", "flag", "run a socket's messages in parallel"),
+#: The options, in the groups and the order of the help.
+# fmt: off
+GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
+    ("Where to listen", (
+        Option("endpoint", "address.endpoints", "list", "ENDPOINT",
+               "Twisted endpoint, as tcp:8000 or unix:/run/site.sock; repeatable"),
+        Option("bind", "address.bind", "text", "ADDRESS",
+               "IP address to listen on, as 0.0.0.0 or ::1 [127.0.0.1]"),
+        Option("port", "address.port", "number", "N",
+               "TCP port to listen on; 0 is any free one [8000]", 0, 65_535),
+        Option("unix-socket", "address.unix_socket", "text", "PATH",
+               "Unix socket to listen on"),
+        Option("root-path", "http.root_path", "text", "PATH",
+               "where the site hangs, as /shop (SCRIPT_NAME)"),
+        Option("proxy-headers", "http.proxy_hops", "number", "HOPS",
+               "how many proxies in front are believed when they say who the client is "
+               "(Forwarded, X-Forwarded-*)", 0, 16),
+    )),
+    ("How it runs", (
+        Option("layer", "layer", "text", "ALIAS", "which of CHANNEL_LAYERS to use"),
+        Option("threads", "workers.threads", "number", "N",
+               "most worker threads; they start as the load needs them", 1, 10_000),
+        Option("thread-idle", "workers.idle_seconds", "seconds", "SECONDS",
+               "end a thread that had no work for so long", 0.1),
+        Option("switch-interval", "workers.switch_interval_seconds", "seconds", "SECONDS",
+               "longest that a thread may keep the others from running, beside code that "
+               "computes for long", 0.00001, 0.005),
+        Option("drain-timeout", "drain_timeout_seconds", "seconds", "SECONDS",
+               "how long a stop may take", 0, 86_400),
+        Option("access-log", "access_log", "text", "FILE",
+               "write a line for each request; - is standard output"),
+    )),
+    ("Limits of HTTP", (
+        Option("max-connections", "http.max_connections", "number", "N",
+               "more are answered 503", 1),
+        Option("max-request-line", "http.max_request_line_bytes", "bytes", "BYTES",
+               "longer is answered 414", 64, 2**20),
+        Option("max-header-bytes", "http.max_header_bytes", "bytes", "BYTES",
+               "all names and values together; more is answered 431", 256, 2**20),
+        Option("max-header-fields", "http.max_header_fields", "number", "N",
+               "more are answered 431", 1, 10_000),
+        Option("max-body", "http.max_body_bytes", "bytes", "BYTES",
+               "a longer request is answered 413"),
+        Option("inline-body", "http.inline_body_bytes", "bytes", "BYTES",
+               "a longer body flows to the view piece by piece", 1, 2**20),
+        Option("min-body-rate", "http.min_body_bytes_per_second", "bytes", "BYTES",
+               "a body slower than that in a second is answered 408; 0 allows any"),
+        Option("body-grace", "http.body_grace_seconds", "seconds", "SECONDS",
+               "how long a body may be slower than that"),
+        Option("header-timeout", "http.header_timeout_seconds", "seconds", "SECONDS",
+               "a request whose head takes longer is answered 408", 1),
+        Option("keep-alive", "http.keep_alive_seconds", "seconds", "SECONDS",
+               "close a connection that had no request for so long", 1),
+        Option("response-timeout", "http.response_timeout_seconds", "seconds", "SECONDS",
+               "a view that has not begun its response by then is answered for: 503", 1),
+        Option("send-timeout", "http.send_timeout_seconds", "seconds", "SECONDS",
+               "drop a client that takes nothing of its response for so long", 1),
+    )),
+    ("WebSockets", (
+        Option("ws-protocol", "websocket.protocols", "list", "NAME",
+               "subprotocol that may be chosen; repeatable"),
+        Option("ws-origin", "websocket.origins", "list", "ORIGIN",
+               "whose pages may connect beside the site's own, as https://example.com; "
+               "* is any; repeatable"),
+        Option("ws-connect-timeout", "websocket.connect_timeout_seconds", "seconds", "SECONDS",
+               "a handshake that no consumer has accepted by then is answered 403", 0.1),
+        Option("ws-ping-interval", "websocket.ping_interval_seconds", "seconds", "SECONDS",
+               "ping a client that was silent for so long; 0 is never"),
+        Option("ws-ping-timeout", "websocket.ping_timeout_seconds", "seconds", "SECONDS",
+               "drop a client that has not answered by then", 0.1),
+        Option("ws-lifetime", "websocket.max_lifetime_seconds", "seconds", "SECONDS",
+               "close older sockets with 1001; 0 is never"),
+        Option("ws-max-message", "websocket.max_message_bytes", "bytes", "BYTES",
+               "a larger one closes with 1009", 1, 2**30),
+        Option("ws-max-backlog", "websocket.max_backlog_messages", "number", "N",
+               "stop reading a socket with so many messages waiting", 1, 10_000),
+        Option("ws-full-timeout", "websocket.full_timeout_seconds", "seconds", "SECONDS",
+               "close with 1013 what waited so long for room in its channel", 0.1),
+        Option("ws-max-unsent", "websocket.max_unsent_bytes", "bytes", "BYTES",
+               "drop a client for whom more than that waits", 1),
+        Option("ws-send-timeout", "websocket.send_timeout_seconds", "seconds", "SECONDS",
+               "drop a client that reads nothing for so long", 0.1),
+        Option("ws-close-timeout", "websocket.close_timeout_seconds", "seconds", "SECONDS",
+               "how long a client may take to answer a close", 0.1),
+        Option("ws-serial-timeout", "websocket.serial_timeout_seconds", "seconds", "SECONDS",
+               "how long a socket's next message waits for the consumer of the last", 0.1),
+        Option("unordered", "websocket.unordered", "flag", "",
+               "let consumers of one socket's messages run at the same time"),
+    )),
 )
+# fmt: on
+
+OPTIONS = tuple(option for _, options in GROUPS for option in options)
 
 _SECTIONS = {"http": HttpSettings, "websocket": WebSocketSettings, "workers": WorkerSettings}
 
@@ -174,23 +207,39 @@ def build_settings(command_line: Mapping[str, Any], site: Mapping[str, Any]) -> 
 
     Raises: ConfigurationError: It names the option or key, its value and what is allowed.
     """
-    by_key = {option.key: option for option in OPTIONS}
+    known = [option.key for option in OPTIONS]
     for key in site:
-        if key not in by_key:
-            near = get_close_matches(str(key), by_key, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError("TXCHANNELS", key, f"is no known key{hint}")
+        if key not in known:
+            raise ConfigurationError("TXCHANNELS", key, f"is no known key{closest(key, known)}")
     values: dict[str, dict[str, Any]] = {name: {} for name in ("", "address", *_SECTIONS)}
-    for option in OPTIONS:
-        value = command_line.get(option.name)
-        if value is not None and value != []:
-            values[option.section][option.field] = option.read(value, f"--{option.name}")
-        elif option.key in site:
-            where = f"TXCHANNELS[{option.key!r}]"
-            values[option.section][option.field] = option.read(site[option.key], where)
+    for option, value, where in _given(command_line, site):
+        section, _, field = option.field.rpartition(".")
+        values[section][field] = option.read(value, where)
     sections = {name: make(**values[name]) for name, make in _SECTIONS.items()}
-    endpoints = _endpoints(**values["address"])
-    return dataclasses.replace(Settings(**sections, **values[""]), endpoints=endpoints)
+    return Settings(endpoints=_endpoints(**values["address"]), **sections, **values[""])
+
+
+def closest(name: object, known: Sequence[str]) -> str:
+    """``; did you mean 'x'?``, if something *known* is like *name*."""
+    near = get_close_matches(str(name).upper(), [one.upper() for one in known], n=1)
+    return f"; did you mean {next(one for one in known if one.upper() == near[0])}?" if near else ""
+
+
+def _given(
+    command_line: Mapping[str, Any], site: Mapping[str, Any]
+) -> Iterator[tuple[Option, Any, str]]:
+    """Each option that is given, its value, and how the operator wrote its name."""
+    named = {option.name for option in OPTIONS if command_line.get(option.name) not in (None, [])}
+    listens = [option for option in OPTIONS if option.field.startswith("address.")]
+    completes: set[str] = set() if named.isdisjoint({"bind", "port"}) else {"bind", "port"}
+    replaced: set[str] = set()
+    if not named.isdisjoint(option.name for option in listens):
+        replaced = {option.name for option in listens} - completes
+    for option in OPTIONS:
+        if option.name in named:
+            yield option, command_line[option.name], f"--{option.name}"
+        elif option.key in site and option.name not in replaced:
+            yield option, site[option.key], f"TXCHANNELS[{option.key!r}]"
 
 
 def _endpoints(
@@ -202,12 +251,20 @@ def _endpoints(
     """The endpoints and their shortcuts, as endpoint strings."""
     found = list(endpoints)
     if unix_socket:
-        found.append(f"unix:{_escape(unix_socket)}")
+        found.append(f"unix:address={_escape(unix_socket)}")
     if bind is not None or port is not None or not found:
-        host = (bind or "127.0.0.1").strip("[]")
+        host = (bind or "127.0.0.1").removeprefix("[").removesuffix("]")
+        if not re.fullmatch(r"[^:\s]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host) or (
+            host.count(":") == 1
+        ):
+            raise ConfigurationError("--bind", bind, "must be an address; the port is --port's")
         found.append(f"tcp:port={8000 if port is None else port}:interface={_escape(host)}")
     return tuple(found)
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _plain(number: float) -> str:
+    return f"{number:d}" if isinstance(number, int) else f"{number:f}".rstrip("0").rstrip(".")

@@ -6,9 +6,16 @@ Django; `txchannels.options` reads the values from the command line and the site
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
+from txchannels.errors import ConfigurationError
+from txchannels.messages import MAX_MESSAGE_BYTES
+
 __all__ = ["HttpSettings", "Settings", "WebSocketSettings", "WorkerSettings"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+/?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +36,11 @@ class HttpSettings:
         response_timeout_seconds: How long a view may take to start its response; then 503.
         send_timeout_seconds: How long a client may take nothing of its response.
         max_connections: More are answered 503.
-        root_path: Where the site hangs, as SCRIPT_NAME.
+        root_path: Where the site hangs, as SCRIPT_NAME; a slash at its end is cut off.
         proxy_hops: How many proxies in front are trusted to say who the client is.
+
+    Raises: ConfigurationError: The root path is none, or a request with all that it may
+        have does not go into one message.
     """
 
     max_request_line_bytes: int = 8_192
@@ -47,6 +57,19 @@ class HttpSettings:
     max_connections: int = 20_000
     root_path: str = ""
     proxy_hops: int = 0
+
+    def __post_init__(self) -> None:
+        if self.root_path and not re.fullmatch(r"/[^?#\s]*", self.root_path):
+            raise ConfigurationError("--root-path", self.root_path, "must be a path, as /shop")
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        head = self.max_request_line_bytes + self.max_header_bytes
+        if self.inline_body_bytes + head > MAX_MESSAGE_BYTES:
+            raise ConfigurationError(
+                "--inline-body",
+                self.inline_body_bytes,
+                f"goes into one message with --max-request-line and --max-header-bytes, "
+                f"together at most {MAX_MESSAGE_BYTES}: here at most {MAX_MESSAGE_BYTES - head}",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +93,8 @@ class WebSocketSettings:
         serial_timeout_seconds: How long a socket's next message waits for the consumer of
             the one before.
         unordered: Do not wait for that consumer at all.
+
+    Raises: ConfigurationError: A subprotocol or an origin can never be met.
     """
 
     protocols: tuple[str, ...] = ()
@@ -87,6 +112,16 @@ class WebSocketSettings:
     serial_timeout_seconds: float = 300.0
     unordered: bool = False
 
+    def __post_init__(self) -> None:
+        for name in self.protocols:
+            if not _TOKEN.fullmatch(name):
+                raise ConfigurationError("--ws-protocol", name, "must be one word, as graphql-ws")
+        for origin in self.origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ConfigurationError(
+                    "--ws-origin", origin, "must be an origin, as https://example.com, or *"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
@@ -96,12 +131,12 @@ class WorkerSettings:
         threads: The most there may be; they start as the load needs them.
         idle_seconds: A thread without work for so long ends, with its database connections.
         switch_interval_seconds: How long a thread may hold the interpreter while others
-            wait; short, so that code that computes does not hold up the sockets.
+            wait, beside code that computes for long; else it is Python's own 5 ms.
     """
 
     threads: int = 64
     idle_seconds: float = 30.0
-    switch_interval_seconds: float = 0.001
+    switch_interval_seconds: float = 0.0002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +148,8 @@ class Settings:
         layer: Which of the site's CHANNEL_LAYERS.
         drain_timeout_seconds: How long a stop may take.
         access_log: A file to append to, ``-`` for standard output, or empty for none.
+
+    Raises: ConfigurationError: An endpoint is named twice.
     """
 
     endpoints: tuple[str, ...] = ("tcp:port=8000:interface=127.0.0.1",)
@@ -122,3 +159,8 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+
+    def __post_init__(self) -> None:
+        for at, endpoint in enumerate(self.endpoints):
+            if endpoint in self.endpoints[:at]:
+                raise ConfigurationError("--endpoint", endpoint, "is given twice")

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
 
+import twisted
+from txchannels import __version__
 from txchannels.errors import ConfigurationError
-from txchannels.options import OPTIONS
+from txchannels.options import GROUPS, OPTIONS, Option, closest
 
 __all__ = ["Options", "makeService"]
 
+#: The options that are no settings: name, what stands for the value, help.
+_STARTING = (
+    ("settings", "MODULE", "the site's settings module [$DJANGO_SETTINGS_MODULE]"),
+    ("pythonpath", "FOLDER", "where the site's modules are, if not here; repeatable"),
+    ("check", "", "validate everything, say what would be done, and exit with 0 or 1"),
+    ("version", "", "show the versions, and exit"),
+    ("help", "", "show this, and exit"),
+)
+
+_EPILOGUE = (
+    "Seconds may have fractions. Each option but those of the site is also a key of the "
+    "settings' TXCHANNELS, as in TXCHANNELS = {'KEEP_ALIVE': 30}; the command line wins."
+)
+
 
 class Options(usage.Options):
-    """The command line's options; each but the first three is also a key of TXCHANNELS."""
+    """The command line's options: those of `txchannels.options`, and which site to serve."""
 
     synopsis = "[options] --settings=mysite.settings"
-    longdesc = (
-        "Serves a Django site: HTTP and WebSocket, views and consumers in worker threads. "
-        "Seconds may have fractions; sizes are bytes. Each option is also a key of the "
-        "settings' TXCHANNELS, as in TXCHANNELS = {'KEEP_ALIVE': 30}; the command line wins."
-    )
-    optFlags = [["check", None, "validate everything, say what would be done, and exit"]] + [
+    longdesc = "Serves a Django site: HTTP and WebSocket, views and consumers in threads."
+    optFlags = [["check", None, _STARTING[2][2]]] + [
         [option.name, None, option.help] for option in OPTIONS if option.kind == "flag"
     ]
-    optParameters = [
-        ["settings", None, None, "the site's settings module [DJANGO_SETTINGS_MODULE]"],
-    ] + [
+    optParameters = [["settings", None, None, _STARTING[0][2]]] + [
         [option.name, None, None, option.help]
         for option in OPTIONS
         if option.kind not in ("flag", "list")
@@ -41,39 +54,103 @@ class Options(usage.Options):
             if option.kind == "list":
                 self[option.name] = []
 
-    def opt_pythonpath(self, path: str) -> None:
-        """folder to find the settings module in; repeatable"""
-        self["pythonpath"].append(path)
+    def opt_pythonpath(self, folder: str) -> None:
+        """where the site's modules are, if not here; repeatable"""
+        self["pythonpath"].append(folder)
 
     def opt_endpoint(self, description: str) -> None:
-        """Twisted endpoint to listen on, as tcp:8000 or unix:/run/site.sock; repeatable"""
+        """Twisted endpoint; repeatable"""
         self["endpoint"].append(description)
 
     def opt_ws_protocol(self, name: str) -> None:
-        """WebSocket subprotocol that may be chosen; repeatable"""
+        """subprotocol that may be chosen; repeatable"""
         self["ws-protocol"].append(name)
 
     def opt_ws_origin(self, origin: str) -> None:
-        """further origin whose pages may open WebSockets, * for any; repeatable"""
+        """whose pages may connect beside the site's own; repeatable"""
         self["ws-origin"].append(origin)
+
+    def opt_version(self) -> None:
+        """show the versions, and exit"""
+        print(f"txchannels {__version__} (Twisted {twisted.__version__})")
+        raise SystemExit(0)
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise usage.UsageError(
+                f"{arguments[0]!r} is no option; a settings module is named with --settings="
+            )
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise SystemExit(f"txchannels: {_explain(str(error))}") from None
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The help, in groups (Twisted's own sorts all options by name)."""
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        lines = textwrap.wrap(self.longdesc, width)
+        for title, rows in _help_groups():
+            lines += ["", f"{title}:"]
+            for left, right in rows:
+                lines += _help_row(left, right, width)
+        return "\n".join([*lines, "", *textwrap.wrap(_EPILOGUE, width), ""])
+
+    def given(self) -> dict[str, Any]:
+        """What the command line names, by option."""
+        flags = {"check"} | {option.name for option in OPTIONS if option.kind == "flag"}
+        return {
+            name: value
+            for name, value in self.items()
+            if (value if name in flags else value is not None)
+        }
 
 
 def makeService(options: Options) -> IService:
     """The daemon as a service; ends the program where it cannot work."""
     from twisted.internet import reactor
 
-    from txchannels.service import build
+    from txchannels.service import build, check
 
     if "" not in sys.path and "." not in sys.path:
         sys.path.insert(0, "")
-    given: dict[str, Any] = {name: value for name, value in options.items() if value}
     try:
-        settings, loaded, daemon = build(given, reactor)
+        if options["check"]:
+            print(check(options.given(), reactor))
+            raise SystemExit(0)
+        return build(options.given(), reactor)
     except ConfigurationError as error:
         raise SystemExit(f"txchannels: {error}") from None
-    if options["check"]:
-        print(f"Settings are right: would serve {loaded.layer_name} on:")
-        for endpoint in settings.endpoints:
-            print(f"  {endpoint}")
-        raise SystemExit(0)
-    return daemon
+
+
+def _explain(error: str) -> str:
+    """What getopt says about an option, with one that is like it."""
+    name = error.split("option --", 1)[-1].split(maxsplit=1)[0] if "option --" in error else ""
+    known = [*(row[0] for row in _STARTING), *(option.name for option in OPTIONS)]
+    if "not recognized" in error and (near := closest(name, known)):
+        return f"--{name}: there is no such option{near.replace('mean ', 'mean --')}"
+    return f"{error}; twistd channels --help lists the options"
+
+
+def _help_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    yield "The site", [(_help_name(name, shown), text) for name, shown, text in _STARTING]
+    for title, options in GROUPS:
+        yield title, [(_help_name(one.name, one.shown), _help_text(one)) for one in options]
+
+
+def _help_name(name: str, shown: str) -> str:
+    return f"--{name}={shown}" if shown else f"--{name}"
+
+
+def _help_text(option: Option) -> str:
+    default = option.default
+    if default in (None, "", ()) or option.kind == "flag":
+        return option.help
+    return f"{option.help} [{f'{default:.10g}' if option.kind == 'seconds' else default}]"
+
+
+def _help_row(left: str, right: str, width: int) -> list[str]:
+    column = 32
+    first, *rest = textwrap.wrap(right, max(20, width - column))
+    return [f"  {left:<{column - 2}}{first}", *(f"{'':{column}}{line}" for line in rest)]

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +18,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.integration.browser import Window, open_window
+from tests.integration.daemon import ROOT, WAIT_SECONDS, Daemon, bare_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 CHAT = ROOT / "examples" / "chat"
 PICTURES = ROOT / "build" / "screenshots"
-START_SECONDS = 30
-LISTENING = "Listening on http://127.0.0.1:"
 
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
@@ -34,103 +29,73 @@ DESKTOP = (1280, 800)
 pytestmark = pytest.mark.slow
 
 
-class Daemon:
-    """`twistd channels` serving the chat; it can be killed and started again.
+class Chat:
+    """The chat with a database of its own; its daemon can be killed and started again.
 
     Args:
-        folder: Where the chat's database and the daemon's log are.
+        folder: Where the database is.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.log = folder / "daemon.log"
-        self.environment = os.environ | {
+        self.port = 0
+        self.environment = {
             "CHAT_DATABASE": str(folder / "chat.sqlite3"),
             "CHAT_SECRET_KEY": "of-the-tests",
-            "PYTHONPATH": str(ROOT),
         }
-        self.port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.daemon.url
 
     def manage(self, *arguments: str) -> None:
         """Run a management command."""
         subprocess.run(
             [sys.executable, CHAT / "manage.py", *arguments],
-            env=self.environment,
+            env=bare_environment(**self.environment),
             check=True,
-            timeout=START_SECONDS,
+            timeout=WAIT_SECONDS,
             stdout=subprocess.DEVNULL,
         )
 
     def start(self) -> None:
-        """Start it, on the port that it had before, and wait until it listens."""
-        self.process = subprocess.Popen(
-            [
-                *(Path(sys.executable).parent / "twistd", "-n", "--pidfile=", "channels"),
-                *("--settings=chat.settings", f"--pythonpath={CHAT}", f"--port={self.port}"),
-            ],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        ports: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self.reader = threading.Thread(target=self._keep_log, args=(ports,))
-        self.reader.start()
-        port = ports.get(timeout=START_SECONDS)
-        assert port is not None, self.log.read_text()
-        self.port = port
-
-    def _keep_log(self, ports: queue.SimpleQueue[int | None]) -> None:
-        with self.log.open("a") as log, self.process.stdout as lines:
-            for line in lines:
-                log.write(line)
-                log.flush()
-                if LISTENING in line:
-                    ports.put(int(line.partition(LISTENING)[2].split()[0].rstrip("/")))
-        ports.put(None)
+        """Start the daemon, on the port that it had before, and wait until it listens."""
+        options = (f"--pythonpath={CHAT}", f"--port={self.port}")
+        self.daemon = Daemon("chat.settings", *options, environment=self.environment).start()
+        self.port = self.daemon.port
 
     def kill(self) -> None:
-        """End it as a crash does: it says goodbye to nobody."""
-        self.process.kill()
-        self._wait()
+        """End the daemon as a crash does: it says goodbye to nobody."""
+        self.check_log()
+        self.daemon.kill()
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self._wait()
-
-    def _wait(self) -> None:
-        self.process.wait(START_SECONDS)
-        self.reader.join()
+    def check_log(self) -> None:
+        assert "Traceback" not in self.daemon.log, self.daemon.log
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    daemon = Daemon(tmp_path_factory.mktemp("chat"))
-    daemon.manage("migrate", "--verbosity=0")
-    daemon.manage("demo")
-    daemon.start()
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+    chat = Chat(tmp_path_factory.mktemp("chat"))
+    chat.manage("migrate", "--verbosity=0")
+    chat.manage("demo")
+    chat.start()
     try:
-        yield daemon
+        yield chat
+        chat.check_log()
+        chat.daemon.stop()
     finally:
-        daemon.stop()
-    assert "Traceback" not in daemon.log.read_text(), daemon.log.read_text()
+        chat.daemon.kill()
 
 
 @pytest.fixture(scope="module")
-def demo(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
-    with open_window(daemon.url, tmp_path_factory.mktemp("demo")) as window:
+def demo(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    with open_window(chat.url, tmp_path_factory.mktemp("demo")) as window:
         log_in(window, "demo")
         yield window
 
 
 @pytest.fixture(scope="module")
-def ada(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
-    with open_window(daemon.url, tmp_path_factory.mktemp("ada")) as window:
+def ada(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    with open_window(chat.url, tmp_path_factory.mktemp("ada")) as window:
         log_in(window, "ada")
         yield window
 
@@ -144,8 +109,8 @@ def room(demo: Window, ada: Window) -> str:
     name = f"Room {next(numbers)}"
     demo.open("/")
     demo.fill(name=name, topic="A test")
+    assert demo.find(".room .notice").text == f"“{name}” is open. Invite somebody!"
     path = demo.path
-    assert demo.texts(".notice") == [f"“{name}” is open. Invite somebody!"]
     for window in (demo, ada):
         enter(window, path)
     for window in (demo, ada):
@@ -156,12 +121,16 @@ def room(demo: Window, ada: Window) -> str:
 def log_in(window: Window, name: str) -> None:
     window.open("/log-in/")
     window.fill(username=name, password=name)
-    assert window.path == "/"
+    wait_for_path(window, "/")
 
 
 def enter(window: Window, path: str) -> None:
     window.open(path)
     wait_for_connection(window)
+
+
+def wait_for_path(window: Window, path: str) -> None:
+    window.wait(lambda: window.path == path, f"{path}; this is {window.path}")
 
 
 def wait_for_connection(window: Window) -> None:
@@ -216,6 +185,20 @@ def exchange(window: Window, path: str, *frames: str) -> list[dict[str, object]]
     return [json.loads(error) for error in errors]
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("device", "size"), [("phone", PHONE), ("desktop", DESKTOP)])
+def test_pages_fit_the_screen(
+    device: str, size: tuple[int, int], scheme: str, demo: Window, ada: Window
+) -> None:
+    demo.resize(*size, scheme)
+    enter(ada, "/rooms/lobby/")
+    enter(demo, "/rooms/lobby/")
+    wait_for_people(demo, "ada", "demo")
+    take_picture(demo, f"room-{device}-{scheme}")
+    demo.open("/")
+    take_picture(demo, f"lobby-{device}-{scheme}")
+
+
 def test_a_message_appears_in_both_windows(room: str, demo: Window, ada: Window) -> None:
     say(demo, "Hello, Ada!")
     wait_for_said(ada, "Hello, Ada!")
@@ -263,6 +246,20 @@ def test_somebody_with_two_tabs_is_here_until_both_are_closed(
     wait_for_people(demo, "demo")
 
 
+def test_the_back_button_leads_back_into_the_conversation(
+    room: str, demo: Window, ada: Window
+) -> None:
+    ada.open("/")
+    wait_for_people(demo, "demo")
+    say(demo, "Come back!")
+    wait_for_said(demo, "Come back!")
+    ada.driver.back()
+    wait_for_said(ada, "Come back!")
+    wait_for_people(demo, "ada", "demo")
+    say(ada, "Here I am.")
+    wait_for_said(demo, "Come back!", "Here I am.")
+
+
 def test_the_lobby_shows_who_is_in_a_room(room: str, demo: Window, ada: Window) -> None:
     ada.open("/")
     wait_for_people(demo, "demo")
@@ -301,11 +298,9 @@ def test_a_reload_shows_the_history(room: str, demo: Window, ada: Window) -> Non
     wait_for_people(ada, "ada", "demo")
 
 
-def test_a_long_history_comes_by_pages(
-    daemon: Daemon, room: str, demo: Window, ada: Window
-) -> None:
+def test_a_long_history_comes_by_pages(chat: Chat, room: str, demo: Window, ada: Window) -> None:
     slug = room.split("/")[2]
-    daemon.manage(
+    chat.manage(
         "shell",
         "-c",
         "import uuid; from django.contrib.auth.models import User; from rooms.models import *;"
@@ -320,11 +315,11 @@ def test_a_long_history_comes_by_pages(
 
 
 def test_everybody_chats_on_after_the_daemon_was_killed(
-    daemon: Daemon, room: str, demo: Window, ada: Window
+    chat: Chat, room: str, demo: Window, ada: Window
 ) -> None:
     say(demo, "Before")
     wait_for_said(ada, "Before")
-    daemon.kill()
+    chat.kill()
     for window in (demo, ada):
         window.find("#status[data-state=waiting]")
     say(demo, "Is it down?")
@@ -334,7 +329,7 @@ def test_everybody_chats_on_after_the_daemon_was_killed(
     demo.resize(*PHONE)
     take_picture(demo, "room-reconnecting-phone")
 
-    daemon.start()
+    chat.start()
     for window in (demo, ada):
         wait_for_connection(window)
         wait_for_people(window, "ada", "demo")
@@ -390,52 +385,36 @@ def test_nonsense_is_answered_politely(room: str, demo: Window, ada: Window) -> 
     wait_for_said(demo, "Business as usual")
 
 
-def test_who_is_not_logged_in_gets_no_page_and_no_socket(daemon: Daemon) -> None:
-    answer = httpx.get(f"{daemon.url}/rooms/lobby/")
+def test_who_is_not_logged_in_gets_no_page_and_no_socket(chat: Chat) -> None:
+    answer = httpx.get(f"{chat.url}/rooms/lobby/")
     assert answer.status_code == 302
     assert answer.headers["location"] == "/log-in/?next=/rooms/lobby/"
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"{daemon.url}/rooms/lobby/".replace("http", "ws"))
+        connect(f"{chat.url}/rooms/lobby/".replace("http", "ws"))
     assert refused.value.response.status_code == 403
 
 
-def test_a_new_user_signs_up_and_logging_out_closes_every_tab(
-    daemon: Daemon, tmp_path: Path
-) -> None:
-    with open_window(daemon.url, tmp_path / "new") as new:
+def test_a_new_user_signs_up_and_logging_out_closes_every_tab(chat: Chat, tmp_path: Path) -> None:
+    with open_window(chat.url, tmp_path / "new") as new:
         new.open("/sign-up/")
         new.fill(username="grace.hopper", password1="cobol-1959", password2="cobol-1959")
-        assert new.texts(".notice") == ["Welcome, grace.hopper!"]
+        assert new.find(".lobby .notice").text == "Welcome, grace.hopper!"
         enter(new, "/rooms/lobby/")
-        assert "grace.hopper" in people(new)
+        new.wait(lambda: "grace.hopper" in people(new), "her name")
         tab = new.driver.current_window_handle
         new.driver.switch_to.new_window("tab")
         new.open("/")
         new.press(".account button")
-        assert new.path == "/log-in/"
+        wait_for_path(new, "/log-in/")
         new.driver.switch_to.window(tab)
-        new.wait(lambda: new.path == "/log-in/", "the other tab's log-in page")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("device", "size"), [("phone", PHONE), ("desktop", DESKTOP)])
-def test_pages_fit_the_screen(
-    device: str, size: tuple[int, int], scheme: str, demo: Window, ada: Window
-) -> None:
-    demo.resize(*size, scheme)
-    enter(ada, "/rooms/lobby/")
-    enter(demo, "/rooms/lobby/")
-    wait_for_people(demo, "ada", "demo")
-    take_picture(demo, f"room-{device}-{scheme}")
-    demo.open("/")
-    take_picture(demo, f"lobby-{device}-{scheme}")
+        wait_for_path(new, "/log-in/")
 
 
 @pytest.mark.parametrize(("device", "size"), [("phone", PHONE), ("desktop", DESKTOP)])
 def test_the_door_fits_the_screen(
-    device: str, size: tuple[int, int], daemon: Daemon, tmp_path: Path
+    device: str, size: tuple[int, int], chat: Chat, tmp_path: Path
 ) -> None:
-    with open_window(daemon.url, tmp_path / "nobody") as nobody:
+    with open_window(chat.url, tmp_path / "nobody") as nobody:
         nobody.resize(*size)
         for path in ("log-in", "sign-up"):
             nobody.open(f"/{path}/")
