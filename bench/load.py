@@ -16,15 +16,21 @@ SOCKETS_PER_ADDRESS = 4000
 
 
 @dataclass(frozen=True)
+class HttpLoad:
+    """What wrk counted."""
+
+    requests: int
+    requests_per_second: float
+
+
+@dataclass(frozen=True)
 class Client:
     """A client pinned to one core."""
 
     core: int
 
-    def requests_per_second(
-        self, server: Running, path: str, *, connections: int, seconds: float
-    ) -> float:
-        """Requests that *server* answers a second over keep-alive connections.
+    def load(self, server: Running, path: str, *, connections: int, seconds: float) -> HttpLoad:
+        """Have *server* answer as many requests as it can over keep-alive connections.
 
         Raises: BenchError: An answer was not 2xx, or a connection failed.
         """
@@ -40,11 +46,12 @@ class Client:
             seconds + 60,
         )
         rate = re.search(r"Requests/sec:\s*([\d.]+)", output)
+        count = re.search(r"(\d+) requests in", output)
         trouble = re.search(r"(Non-2xx or 3xx responses: \d+|Socket errors: .*)", output)
-        if rate is None or trouble is not None:
+        if rate is None or count is None or int(count.group(1)) == 0 or trouble is not None:
             said = trouble.group(1) if trouble else output.strip()[-300:]
             raise BenchError(f"{server.name}, {path}: wrk says {said!r}")
-        return float(rate.group(1))
+        return HttpLoad(int(count.group(1)), float(rate.group(1)))
 
     def sockets(
         self,

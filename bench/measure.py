@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from bench.load import Client
 from bench.machine import BenchError
@@ -15,6 +16,27 @@ from bench.servers import Running, Server, started
 
 #: Values of one figure by subject, one a round.
 Series = dict[str, list[float]]
+
+
+class Sample(NamedTuple):
+    """One measurement: its value, and the server's CPU time for one unit of it if that matters."""
+
+    value: float
+    cpu_microseconds: float | None = None
+
+
+@dataclass
+class Rounds:
+    """What a few rounds gave: the values, and the CPU time (in microseconds) behind each."""
+
+    values: Series = field(default_factory=dict)
+    cpu: Series = field(default_factory=dict)
+
+    def add(self, subject: str, sample: Sample) -> None:
+        """Keep one sample."""
+        self.values.setdefault(subject, []).append(sample.value)
+        if sample.cpu_microseconds is not None:
+            self.cpu.setdefault(subject, []).append(sample.cpu_microseconds)
 
 
 @dataclass(frozen=True)
@@ -36,11 +58,40 @@ class Figure:
     subject: str
     unit: str
     rounds: list[float]
+    cpu_microseconds: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         """The figure that tables quote."""
         return statistics.median(self.rounds)
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A bound from below."""
+
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Whether *value* keeps it."""
+        return value >= self.bound
+
+    def __str__(self) -> str:
+        return f"at least {self.bound:,g}"
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A bound from above."""
+
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Whether *value* keeps it."""
+        return value <= self.bound
+
+    def __str__(self) -> str:
+        return f"at most {self.bound:,g}"
 
 
 @dataclass(frozen=True)
@@ -66,47 +117,38 @@ class Outcome:
     checks: list[Check] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    def add_series(self, what: str, unit: str, series: Series) -> None:
+    def add(self, what: str, unit: str, rounds: Rounds) -> None:
         """Keep a figure of several subjects."""
-        self.figures += [Figure(what, subject, unit, rounds) for subject, rounds in series.items()]
+        for subject, values in rounds.values.items():
+            cpu = rounds.cpu.get(subject)
+            self.figures.append(Figure(what, subject, unit, values, cpu or []))
 
     def check_ratio(
-        self,
-        claim: str,
-        series: Series,
-        one: str,
-        other: str,
-        *,
-        at_least: float | None = None,
-        at_most: float | None = None,
+        self, claim: str, rounds: Rounds, one: str, other: str, bound: AtLeast | AtMost
     ) -> None:
         """Hold the ratio of two subjects, taken round by round, against a bound."""
-        target = _bound(at_least, at_most, "{:g} times")
-        ratio = paired_ratio(series, one, other)
+        target = f"{bound} times"
+        ratio = paired_ratio(rounds.values, one, other)
         if ratio is None:
             self.checks.append(Check(claim, target, "no figure", passed=False))
             return
-        passed = _is_within(ratio, at_least, at_most)
-        self.checks.append(Check(claim, target, f"{ratio:.2f} times", passed=passed))
+        found = f"{ratio:.2f} times"
+        by_cpu = paired_ratio(rounds.cpu, other, one)
+        if by_cpu is not None:
+            found += f" ({by_cpu:.2f} by CPU time)"
+        self.checks.append(Check(claim, target, found, passed=bound.holds(ratio)))
 
     def check_value(
-        self,
-        claim: str,
-        series: Series,
-        subject: str,
-        unit: str,
-        *,
-        at_least: float | None = None,
-        at_most: float | None = None,
+        self, claim: str, rounds: Rounds, subject: str, unit: str, bound: AtLeast | AtMost
     ) -> None:
         """Hold the median of one subject against a bound."""
-        target = _bound(at_least, at_most, "{:,g} " + unit)
-        if not series.get(subject):
+        target = f"{bound} {unit}"
+        values = rounds.values.get(subject)
+        if not values:
             self.checks.append(Check(claim, target, "no figure", passed=False))
             return
-        value = statistics.median(series[subject])
-        passed = _is_within(value, at_least, at_most)
-        self.checks.append(Check(claim, target, f"{value:,.4g} {unit}", passed=passed))
+        value = statistics.median(values)
+        self.checks.append(Check(claim, target, f"{value:,.4g} {unit}", bound.holds(value)))
 
 
 @dataclass
@@ -134,40 +176,41 @@ class Bench:
             yield up
 
     def interleave(
-        self, subjects: Mapping[str, Callable[[], float]], *, rounds: int | None = None
-    ) -> Series:
+        self, subjects: Mapping[str, Callable[[], Sample]], *, rounds: int | None = None
+    ) -> Rounds:
         """Measure each subject once a round, each round beginning with another one.
 
         A subject that fails is left out from then on and noted.
         """
-        series: Series = {name: [] for name in subjects}
+        result = Rounds()
         names = list(subjects)
         for number in range(rounds or self.options.rounds):
             start = number % max(1, len(names))
             for name in names[start:] + names[:start]:
                 try:
-                    series[name].append(subjects[name]())
+                    result.add(name, subjects[name]())
                 except BenchError as error:
                     self.note_failure(str(error))
                     names.remove(name)
             tell(".")
-        return {name: values for name, values in series.items() if values}
+        return result
 
-    def compare_http(self, what: str, path: str, up: list[Running], connections: int) -> Series:
+    def compare_http(self, what: str, path: str, up: list[Running], connections: int) -> Rounds:
         """Requests a second of each server, after a second of warming up."""
 
-        def rate(server: Running, seconds: float) -> float:
-            return self.client.requests_per_second(
-                server, path, connections=connections, seconds=seconds
-            )
+        def rate(server: Running, seconds: float) -> Sample:
+            before = server.cpu_seconds()
+            load = self.client.load(server, path, connections=connections, seconds=seconds)
+            used = server.cpu_seconds() - before
+            return Sample(load.requests_per_second, used * 1e6 / load.requests)
 
         seconds = self.options.seconds
         self.warm_up({server.name: partial(rate, server, 1.0) for server in up})
-        series = self.interleave({server.name: partial(rate, server, seconds) for server in up})
-        self.outcome.add_series(what, "requests/s", series)
-        return series
+        rounds = self.interleave({server.name: partial(rate, server, seconds) for server in up})
+        self.outcome.add(what, "requests/s", rounds)
+        return rounds
 
-    def warm_up(self, subjects: Mapping[str, Callable[[], float]]) -> None:
+    def warm_up(self, subjects: Mapping[str, Callable[[], object]]) -> None:
         """Run each once and forget what comes of it; the rounds will meet its trouble again."""
         for subject in subjects.values():
             with contextlib.suppress(BenchError):
@@ -189,15 +232,3 @@ def tell(text: str) -> None:
     """Show progress, apart from the report."""
     sys.stderr.write(text)
     sys.stderr.flush()
-
-
-def _bound(at_least: float | None, at_most: float | None, template: str) -> str:
-    return (
-        "at least " + template.format(at_least)
-        if at_least is not None
-        else "at most " + template.format(at_most)
-    )
-
-
-def _is_within(value: float, at_least: float | None, at_most: float | None) -> bool:
-    return (at_least is None or value >= at_least) and (at_most is None or value <= at_most)

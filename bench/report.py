@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -47,7 +48,11 @@ def as_markdown(
             f"| {check.claim} | {check.target} | {check.found} | {check.verdict} |"
             for check in outcome.checks
         ]
-    lines += ["", "| figure | server | median | least to most | unit |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| figure | server | median | least to most | unit | CPU of one |",
+        "|---|---|---|---|---|---|",
+    ]
     for outcome in outcomes.values():
         lines += [_figure_row(figure) for figure in outcome.figures]
     failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
@@ -70,7 +75,16 @@ def update_readme(readme: Path, markdown: str) -> None:
 def _figure_row(figure: Figure) -> str:
     numbers = [_number(value) for value in (figure.median, min(figure.rounds), max(figure.rounds))]
     median, least, most = numbers
-    return f"| {figure.what} | {figure.subject} | {median} | {least} to {most} | {figure.unit} |"
+    cpu = statistics.median(figure.cpu_microseconds) if figure.cpu_microseconds else None
+    cells = [
+        figure.what,
+        figure.subject,
+        median,
+        f"{least} to {most}",
+        figure.unit,
+        "" if cpu is None else f"{cpu:,.3g} µs",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _first_and_last_line(text: str) -> str:

@@ -751,8 +751,8 @@ int main(int ac, char **av) {
                 for (int tries = 0; sent < due_n && tries < conns; tries++) {
                     conn_t *c = &cs[nx++ % conns];
                     if (c->state != S_OPEN || c->tn >= (uint32_t)inflight) continue;
+                    sent++; /* the first is due after one interval */
                     echo_send(c, ts + (uint64_t)(sent * 1e9 / msg_rate));
-                    sent++;
                     tries = -1;
                 }
                 poll_once(1);

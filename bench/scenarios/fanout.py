@@ -6,7 +6,7 @@ import statistics
 from functools import partial
 
 from bench.machine import BenchError
-from bench.measure import Bench, Check, Series, paired_ratio
+from bench.measure import Bench, Check, Rounds, Sample, paired_ratio
 from bench.servers import BARE, TXCHANNELS, UVICORN, Running, Server
 
 OURS = TXCHANNELS.name
@@ -40,7 +40,7 @@ def _fan_out(
     target: int,
     rounds: int | None = None,
 ) -> None:
-    def deliveries_per_second(server: Running) -> float:
+    def deliveries_per_second(server: Running) -> Sample:
         answer = bench.client.sockets(
             server,
             "fanout",
@@ -59,23 +59,23 @@ def _fan_out(
         lost = answer["incomplete"] + answer["gaps"] + answer["out_of_order"]
         if lost:
             bench.note_failure(f"{server.name}: {lost} broadcasts incomplete or out of order")
-        return float(answer["per_s"])
+        return Sample(answer["per_s"], answer["server_us_per_delivery"])
 
     with bench.running(*servers) as up:
         subjects = {server.name: partial(deliveries_per_second, server) for server in up}
         least = min(rounds or bench.options.rounds, bench.options.rounds)
-        series = bench.interleave(subjects, rounds=least)
+        result = bench.interleave(subjects, rounds=least)
     what = f"group send to {sockets:,}, {window} in flight"
-    bench.outcome.add_series(what, "deliveries/s", series)
-    bench.outcome.checks.append(_check(what, series, target))
+    bench.outcome.add(what, "deliveries/s", result)
+    bench.outcome.checks.append(_check(what, result, target))
 
 
-def _check(what: str, series: Series, target: int) -> Check:
+def _check(what: str, rounds: Rounds, target: int) -> Check:
     wanted = f"at least {target:,}/s, or {SHARE_OF_BARE:g} of bare sends"
-    if not series.get(OURS):
+    if OURS not in rounds.values:
         return Check(what, wanted, "no figure", passed=False)
-    rate = statistics.median(series[OURS])
-    share = paired_ratio(series, OURS, BARE.name)
+    rate = statistics.median(rounds.values[OURS])
+    share = paired_ratio(rounds.values, OURS, BARE.name)
     found = f"{rate:,.0f}/s, {share:.2f} of bare" if share is not None else f"{rate:,.0f}/s"
     passed = rate >= target or (share is not None and share >= SHARE_OF_BARE)
     return Check(what, wanted, found, passed=passed)

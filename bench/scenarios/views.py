@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.measure import Bench
+from bench.measure import AtLeast, AtMost, Bench
 from bench.servers import DAPHNE, GRANIAN, GUNICORN, INLINE, TXCHANNELS, UVICORN
 
 OURS = TXCHANNELS.name
@@ -13,10 +13,10 @@ def hello(bench: Bench) -> None:
     with bench.running(TXCHANNELS, GRANIAN, GUNICORN, UVICORN, DAPHNE) as up:
         for connections in (16, 64):
             what = f"hello, {connections} connections"
-            series = bench.compare_http(what, "/hello", up, connections)
+            rounds = bench.compare_http(what, "/hello", up, connections)
             for peer, factor in ((GRANIAN, 1), (GUNICORN, 2), (UVICORN, 6), (DAPHNE, 8)):
                 bench.outcome.check_ratio(
-                    f"{what}: against {peer.name}", series, OURS, peer.name, at_least=factor
+                    f"{what}: against {peer.name}", rounds, OURS, peer.name, AtLeast(factor)
                 )
 
 
@@ -28,18 +28,18 @@ def middleware(bench: Bench) -> None:
     with bench.running(*servers) as up:
         for connections in (16, 64):
             what = f"middleware, {connections} connections"
-            series = bench.compare_http(what, "/hello", up, connections)
+            rounds = bench.compare_http(what, "/hello", up, connections)
             bench.outcome.check_ratio(
-                f"{what}: against granian", series, OURS, GRANIAN.name, at_least=1
+                f"{what}: against granian", rounds, OURS, GRANIAN.name, AtLeast(1)
             )
 
 
 def sleep(bench: Bench) -> None:
     """Threads enough for views that wait, without being told."""
     with bench.running(TXCHANNELS, UVICORN) as up:
-        series = bench.compare_http("sleep 50 ms, 64 connections", "/nap", up, 64)
+        rounds = bench.compare_http("sleep 50 ms, 64 connections", "/nap", up, 64)
     bench.outcome.check_ratio(
-        "sleep 50 ms: against uvicorn", series, OURS, UVICORN.name, at_least=1
+        "sleep 50 ms: against uvicorn", rounds, OURS, UVICORN.name, AtLeast(1)
     )
 
 
@@ -48,19 +48,19 @@ def orm(bench: Bench) -> None:
     plain = [TXCHANNELS, GUNICORN]
     kept = [server.variant("kept", BENCH_CONN_MAX_AGE="60") for server in plain]
     with bench.running(*plain, *kept) as up:
-        series = bench.compare_http("one ORM read, 16 connections", "/note", up, 16)
+        rounds = bench.compare_http("one ORM read, 16 connections", "/note", up, 16)
     check = bench.outcome.check_ratio
     ours_kept, gunicorn_kept = (server.name for server in kept)
-    check("ORM, CONN_MAX_AGE absent: against gunicorn", series, OURS, GUNICORN.name, at_least=1)
+    check("ORM, CONN_MAX_AGE absent: against gunicorn", rounds, OURS, GUNICORN.name, AtLeast(1))
     check(
         "ORM, CONN_MAX_AGE=60: against gunicorn without",
-        series,
+        rounds,
         ours_kept,
         GUNICORN.name,
-        at_least=2,
+        AtLeast(2),
     )
     check(
-        "ORM, CONN_MAX_AGE=60: against gunicorn with", series, ours_kept, gunicorn_kept, at_least=1
+        "ORM, CONN_MAX_AGE=60: against gunicorn with", rounds, ours_kept, gunicorn_kept, AtLeast(1)
     )
 
 
@@ -69,7 +69,7 @@ def bus(bench: Bench) -> None:
     with bench.running(TXCHANNELS, INLINE) as up:
         for connections in (16, 64):
             what = f"bus, {connections} connections"
-            series = bench.compare_http(what, "/hello", up, connections)
+            rounds = bench.compare_http(what, "/hello", up, connections)
             bench.outcome.check_ratio(
-                f"{what}: a straight call against normal", series, INLINE.name, OURS, at_most=1.25
+                f"{what}: a straight call against normal", rounds, INLINE.name, OURS, AtMost(1.25)
             )

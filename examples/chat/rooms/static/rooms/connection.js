@@ -24,6 +24,9 @@ export class Connection {
     addEventListener("online", () => this.hurry());
     addEventListener("offline", () => this.#isOpen() && this.restart());
     document.addEventListener("visibilitychange", () => !document.hidden && this.hurry());
+    // A page that was left is kept for the back button, and its socket with it.
+    addEventListener("pagehide", () => this.#leave());
+    addEventListener("pageshow", (event) => event.persisted && this.open());
   }
 
   open() {
@@ -53,10 +56,22 @@ export class Connection {
 
   /** Drop a socket that may be dead, without waiting until the browser has noticed. */
   restart() {
+    this.#drop();
+    this.#lost(1006);
+  }
+
+  #leave() {
+    this.#stopWaiting();
+    if (!this.#socket) return;
+    this.#drop();
+    this.#on.lost({ code: 1001, wasOpen: true });
+  }
+
+  #drop() {
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#lost(1006);
+    this.#socket = null;
   }
 
   #isOpen() {

@@ -25,7 +25,7 @@ let unread = 0;
 let overdue = 0;
 let lastTyped = 0;
 
-/* --- What comes in ------------------------------------------------------------------------ */
+/* What comes in. */
 
 const onFrame = {
   history({ messages, earlier }) {
@@ -96,7 +96,7 @@ function showTyping() {
   find("typing").textContent = names.length ? `${who} typing…` : "";
 }
 
-/* --- What goes out ------------------------------------------------------------------------ */
+/* What goes out. */
 
 function send({ nonce, text }) {
   if (caughtUp && connection.send({ type: "say", nonce, text })) {
@@ -149,13 +149,13 @@ find("composer").addEventListener("submit", (event) => {
 text.addEventListener("input", tellTyping);
 text.addEventListener("input", growText);
 text.addEventListener("keydown", (event) => {
-  const withKeyboard = matchMedia("(pointer: fine)").matches;
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || !withKeyboard) return;
+  const isPhone = matchMedia("(pointer: coarse)").matches;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || isPhone) return;
   event.preventDefault();
   submit();
 });
 
-/* --- The connection ----------------------------------------------------------------------- */
+/* The connection. */
 
 const states = {
   open: () => "Connected",
@@ -201,7 +201,7 @@ async function leaveIfDenied() {
 
 find("status").addEventListener("click", () => connection.hurry());
 
-/* --- The page ----------------------------------------------------------------------------- */
+/* The page. */
 
 function scrollToEnd() {
   find("log").scrollTop = find("log").scrollHeight;
