@@ -70,7 +70,7 @@ static const char *host = "127.0.0.1", *path = "/", *origin = 0, *hosthdr = 0, *
 static const char *pub_path = 0, *pub_http = 0, *pub_prefix = "", *pub_suffix = "", *pidlist = "";
 static const char *extra_header = 0, *label = "", *hook = 0;
 static int port = 8000, pub_port = 0, conns = 1, inflight = 1, msize = 32, window = 1, nbcast = 1000000, warm_b = 2;
-static int pending_max = 64, nports = 1, ready_n = 0, pub_ready = -1, eio = 0, spread = 0;
+static int npubs = 1, pending_max = 64, nports = 1, ready_n = 0, pub_ready = -1, eio = 0, spread = 0;
 static double dur = 5, rate = 0, warm = 0.5, settle = 0.3, bto = 3, bmax = 30, cto = 120, msg_rate = 0;
 static enum { M_ECHO, M_FANOUT, M_HOLD, M_BURST } mode;
 
@@ -321,6 +321,11 @@ static void echo_send(conn_t *c, uint64_t due) {
     c->ts[(c->th + c->tn) % inflight] = due;
     c->tn++;
     conn_send(c, eframe, eflen);
+}
+static int pubs_open(conn_t *pubs) {
+    for (int i = 0; i < npubs; i++)
+        if (pubs[i].state != S_OPEN) return 0;
+    return 1;
 }
 static void publish(conn_t *p) {
     static char *b, *f, *pay;
@@ -582,6 +587,7 @@ static void usage(void) {
         "  --warm-b N    fanout: first broadcasts left out       --bto SECONDS  give up without progress\n"
         "  --bmax SECONDS  give a broadcast up after so long\n"
         "  --pub-path /p [--pub-port P]       fanout: publish over a WebSocket, which does not count\n"
+        "  --pubs N      fanout: publishers that take turns (then broadcasts have no order)\n"
         "  --pub-http /p [--pub-port P]       fanout: publish by HTTP POST\n"
         "  --pub-prefix T --pub-suffix T      text round the payload when publishing\n"
         "  --rate R      connections opened a second (0: as fast as --pending N allows)\n"
@@ -626,6 +632,7 @@ int main(int ac, char **av) {
         else if (!strcmp(o, "--bto")) bto = atof(v);
         else if (!strcmp(o, "--bmax")) bmax = atof(v);
         else if (!strcmp(o, "--pub-path")) pub_path = v;
+        else if (!strcmp(o, "--pubs")) npubs = atoi(v);
         else if (!strcmp(o, "--pub-http")) pub_http = v;
         else if (!strcmp(o, "--pub-port")) pub_port = atoi(v);
         else if (!strcmp(o, "--pub-prefix")) pub_prefix = v;
@@ -676,7 +683,8 @@ int main(int ac, char **av) {
     eframe = malloc(msize + 32);
     eflen = mkframe(eframe, 1, pay, msize);
 
-    ntot = conns + 1;
+    if (npubs < 1 || pub_http) npubs = 1;
+    ntot = conns + npubs;
     cs = calloc(ntot, sizeof *cs);
     for (int i = 0; i < ntot; i++) {
         cs[i].last_seq = UINT32_MAX;
@@ -684,7 +692,7 @@ int main(int ac, char **av) {
         if (mode == M_ECHO || mode == M_BURST) cs[i].ts = calloc(inflight, 8);
     }
     conn_t *pub = &cs[conns];
-    pub->is_pub = 1;
+    for (int i = 0; i < npubs; i++) pub[i].is_pub = 1;
     if (mode == M_FANOUT) {
         got = calloc(nbcast + warm_b + 1, 4);
         t_sent = calloc(nbcast + warm_b + 1, 8);
@@ -715,11 +723,13 @@ int main(int ac, char **av) {
     double hs_s = (tcon - t0) / 1e9, cpu_hs = 0, cpu_chs = self_cpu() - cpu_c0;
     for (int i = 0; i < npids; i++) cpu_hs += cpu_s[i][1] - cpu_s[i][0];
     if (mode == M_FANOUT) {
-        if (pub_http) pub->state = S_OPEN;
-        else open_conn(pub);
         uint64_t lim = now_ns() + 10000000000ull;
-        while (pub->state != S_OPEN && pub->state != S_DEAD && now_ns() < lim) poll_once(50);
-        if (pub->state != S_OPEN) note_err("the publisher could not connect");
+        for (int i = 0; i < npubs; i++) {
+            if (pub_http) pub[i].state = S_OPEN;
+            else open_conn(&pub[i]);
+            while (pub[i].state != S_OPEN && pub[i].state != S_DEAD && now_ns() < lim) poll_once(50);
+        }
+        if (!pubs_open(pub)) note_err("a publisher could not connect");
     }
     poll_until(now_ns() + (uint64_t)(settle * 1e9));
     snap_rss(2);
@@ -765,7 +775,7 @@ int main(int ac, char **av) {
         el = (t - t_meas0) / 1e9;
         snap_cpu(1);
         cpu_a = self_cpu() - cpu_a;
-    } else if (mode == M_FANOUT && pub->state == S_OPEN && alive_subs > 0) {
+    } else if (mode == M_FANOUT && pubs_open(pub) && alive_subs > 0) {
         uint64_t t_e = now_ns() + (uint64_t)((dur + bmax) * 1e9), t; /* set anew after the warm-up */
         uint32_t total = (uint32_t)nbcast + warm_b;
         int snap = 0;
@@ -773,7 +783,7 @@ int main(int ac, char **av) {
         t_progress = now_ns();
         for (;;) {
             t = now_ns();
-            if (pub->state != S_OPEN || alive_subs == 0) break;
+            if (!pubs_open(pub) || alive_subs == 0) break;
             int more = t < t_e && seq_next < total;
             if (!more && !under_way) break;
             /* the warm-up broadcasts go one at a time */
@@ -786,7 +796,7 @@ int main(int ac, char **av) {
                 t_e = now_ns() + (uint64_t)(dur * 1e9);
             }
             while (more && under_way < w && seq_next < total) {
-                publish(pub);
+                publish(&pub[seq_next % (uint32_t)npubs]);
                 if (seq_next <= (uint32_t)warm_b) break;
             }
             poll_once(20);

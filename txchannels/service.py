@@ -116,7 +116,7 @@ class Daemon(OrderedService):
 
     def __init__(self, reactor: Any, settings: Settings, loaded: LoadedSite) -> None:
         self._stop = stop = Stop(reactor, settings.drain_timeout_seconds)
-        layer = loaded.layer.reactor(reactor.callFromThread)
+        layer = loaded.layer.reactor(reactor.callFromThread, reactor)
         self.site = Site(
             settings.http,
             settings.websocket,

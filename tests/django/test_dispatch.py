@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.db import connection
+from django.urls import get_script_prefix, set_script_prefix
 
 from txchannels.django import dispatch as dispatch_module
 from txchannels.django.asgi import ChannelLayerWrapper, channel_layers
@@ -365,3 +366,18 @@ def test_the_threads_connections_are_seen_to_whatever_fails(layer, caplog, fails
     assert databases.calls == ["before", *middle, "after"]
     assert len(caplog.records) == len(fails)
     assert layer.on(REPLY) == [{"consumed": 1}]
+
+
+# Where the site hangs
+
+
+def test_reverse_in_a_consumer_knows_where_the_site_hangs(layer):
+    seen = []
+    routes = Router([route("websocket.receive", lambda message: seen.append(get_script_prefix()))])
+    set_script_prefix("/elsewhere")
+    try:
+        dispatcher = Dispatcher(channel_layers["default"], routes, script_name="/shop")
+        dispatcher("websocket.receive", {"reply_channel": REPLY})
+    finally:
+        set_script_prefix("/")
+    assert seen == ["/shop/"]

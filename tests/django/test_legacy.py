@@ -197,3 +197,8 @@ def test_the_rest_is_the_layers_own(adapted, old):
     assert adapted.custom == "custom"
     with pytest.raises(AttributeError):
         _ = adapted.nothing
+
+
+def test_the_channels_to_receive_from_are_a_list():
+    with pytest.raises(TypeError, match="'chat'"):
+        LegacyLayer(OldLayer()).receive("chat")

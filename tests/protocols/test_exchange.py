@@ -44,6 +44,9 @@ class DeadLayer:
     def send(self, channel: str, message: Any) -> None:
         raise LayerUnavailable("no route")
 
+    def offer(self, channel: str, message: Any) -> bool:
+        raise LayerUnavailable("no route")
+
     def new_channel(self, pattern: str) -> str:
         return pattern + "x"
 

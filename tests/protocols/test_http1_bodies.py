@@ -71,6 +71,7 @@ def test_a_full_body_channel_stops_the_client(server: Server) -> None:
     assert fed < 1.2 * MEBIBYTE
     assert len(content(server.read_body())) == fed - 10
     assert not wire.transport.is_paused
+    assert server.layer.hub.accounts()["http.request.body?"].dropped.total() == 0
 
 
 def test_a_body_arrives_whole_through_a_full_channel(server: Server) -> None:

@@ -160,6 +160,22 @@ def test_a_stop_closes_what_is_idle(server: Server) -> None:
     assert used.is_closed
 
 
+def test_a_stop_does_not_wait_for_a_client_that_was_answered_long_ago(server: Server) -> None:
+    wire = Wire(server, get())
+    server.answer(b"x")
+    server.advance(2)
+    server.site.stop()
+    assert wire.transport.is_losing
+
+
+def test_a_stop_lets_a_client_read_the_answer_that_it_just_got(server: Server) -> None:
+    wire = Wire(server, get())
+    server.answer(b"x")
+    server.site.stop()
+    assert not wire.transport.is_losing
+    assert wire.response().body == b"x"
+
+
 def test_a_stop_lets_a_half_read_request_come(server: Server) -> None:
     wire = Wire(server, get()[:-2])
     server.site.stop()

@@ -105,8 +105,9 @@ def test_the_disconnect_is_not_dropped_for_lack_of_room() -> None:
     assert world.of("websocket.disconnect") == []
     assert world.site.late_messages == 1
     world.application.request(10)
-    world.advance(1)
+    world.flush()
     assert [message["code"] for message in world.of("websocket.disconnect")] == [0, 1006]
+    assert world.hub.accounts()["websocket.disconnect"].dropped.total() == 0
     other.lose()
 
 

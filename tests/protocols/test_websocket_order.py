@@ -139,11 +139,11 @@ def test_a_message_that_the_layer_lost_is_not_waited_for(monkeypatch: pytest.Mon
     world = World()
     client = world.open()
 
-    def fail(channel: str, message: object) -> None:
+    def fail(channel: str, message: object) -> bool:
         raise LayerUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.site.layer, "send", fail)
+        patch.setattr(world.site.layer, "offer", fail)
         client.text("lost")
     client.text("two")
     assert world.received == ["two"]

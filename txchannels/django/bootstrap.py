@@ -113,7 +113,8 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
         raise ConfigurationError("--layer", alias, f"CHANNEL_LAYERS has only: {known}")
     where = f"CHANNEL_LAYERS[{alias!r}]"
     # Django keeps STATIC_URL and MEDIA_URL with the prefix of their first use.
-    set_script_prefix(settings.FORCE_SCRIPT_NAME or root_path or "/")
+    script_name = settings.FORCE_SCRIPT_NAME or root_path
+    set_script_prefix(script_name or "/")
     try:
         wrapper = channel_layers[alias]
         router = wrapper.router
@@ -139,7 +140,7 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
         settings_module=settings.SETTINGS_MODULE,
         layer=wrapper.channel_layer,
         layer_name=str(wrapper),
-        run=Dispatcher(wrapper, router, databases=databases),
+        run=Dispatcher(wrapper, router, databases=databases, script_name=script_name),
         channels=frozenset(router.channels),
         thread_ended=databases.thread_ended,
         ready=ready,

@@ -11,6 +11,8 @@ import logging
 from threading import Event
 from typing import Any
 
+from django.urls import set_script_prefix
+
 from txchannels.django.asgi import ChannelLayerWrapper
 from txchannels.django.databases import ThreadConnections
 from txchannels.django.exceptions import ChannelSocketException, ConsumeLater
@@ -46,6 +48,7 @@ class Dispatcher:
         router: Knows the consumers.
         message_retries: How often a message may be put back by `ConsumeLater`.
         databases: Keeps the worker threads' connections clean; without it, signals do.
+        script_name: Where the site hangs; views are told by their requests.
 
     Thread: any worker's.
     """
@@ -56,12 +59,14 @@ class Dispatcher:
         router: Router,
         message_retries: int = 10,
         databases: ThreadConnections | None = None,
+        script_name: str = "",
     ) -> None:
         self._layer = channel_layer
         self._match = router.match
         self._message_retries = message_retries
         self._before = databases.before_message if databases else _nothing
         self._after = databases.after_message if databases else _nothing
+        self._script_name = script_name
         self._own_receivers = 0 if databases else 1
 
     def __call__(self, channel: str, content: dict[str, Any]) -> None:
@@ -86,6 +91,8 @@ class Dispatcher:
         is_done = True
         try:
             self._before()
+            if self._script_name and not is_view:
+                set_script_prefix(self._script_name)
             if not is_view or len(consumer_started.receivers) > self._own_receivers:
                 consumer_started.send(sender=type(self), environ={})
             is_done = self._call(consumer, message, kwargs)

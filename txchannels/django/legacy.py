@@ -120,6 +120,8 @@ class LegacyLayer:
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
     ) -> tuple[str, Message] | tuple[None, None]:
         """Take one message; with *block*, ask again until *timeout* is over."""
+        if isinstance(channels, str):
+            raise TypeError(f"Channels to receive from must be a list, not text: {channels!r}")
         seconds = RECEIVE_SECONDS if timeout is None else timeout
         # Asked to block, these layers do so for up to five seconds, or not at all.
         may_block = block and seconds >= RECEIVE_SECONDS

@@ -198,15 +198,16 @@ class Exchange:
         more = not self.is_body_complete
         chunk: Message = {"content": content, "closed": False, "more_content": more}
         try:
-            self._site.layer.send(self._body_channel, chunk)
-        except ChannelFull:
+            is_taken = self._site.layer.offer(self._body_channel, chunk)
+        except LayerError as error:
+            self.fail(503, _excuse(error))
+            return
+        if not is_taken:
             self._body.append(content)
             self._body_bytes = len(content)
             self._is_waiting_for_room = True
             self._carrier.pause_body()
             self._site.layer.when_room(self._body_channel, self._room_made)
-        except LayerError as error:
-            self.fail(503, _excuse(error))
 
     def _room_made(self) -> None:
         if self.is_over or not self._is_waiting_for_room:
@@ -237,13 +238,22 @@ class Exchange:
                     self, status, message.get("headers") or (), content, more
                 )
             elif "status" in message:
-                raise IllegalResponse("Only the first message of a response may have a status")
+                self._begin_again()
             else:
                 self._carrier.write_chunk(self, content, more)
         except (IllegalResponse, TypeError, AttributeError, ValueError) as error:
             if self.is_over:
                 raise  # it was sent: what failed came after it
             self._refuse_response(error)
+
+    def _begin_again(self) -> None:
+        """The application failed after the head was sent; what it answers instead is too late."""
+        log.info(
+            "Broke off the response to {method} {path}: it began for a second time",
+            method=self.head.method,
+            path=self.path,
+        )
+        self.fail(500, "The application's answer broke off.")
 
     def _refuse_response(self, error: Exception) -> None:
         """What the application answered cannot be sent, or not any further."""

@@ -37,6 +37,9 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 2**26
 
+#: At a stop, a client whose answer is so old has read it: no need to wait for its close.
+_JUST_NOW_SECONDS = 1.0
+
 #: What may still come of a body that nobody reads, for the connection to be kept.
 _DRAIN_BYTES = 2**20
 
@@ -418,8 +421,14 @@ class HttpConnection(Protocol):
 
     def stop(self) -> None:
         """Serve the request that is running, and no further one."""
-        if not self._exchanges and not self._is_closing and not self._parser.in_head:
-            self._close()
+        if self._exchanges or self._is_closing or self._parser.in_head:
+            return
+        if self._site.clock() - self._since < _JUST_NOW_SECONDS:
+            self._close()  # the client may still be reading its last answer
+        else:
+            self._is_closing = True
+            self._is_parsing = False
+            self._outlet.close()
 
     def abort(self) -> None:
         """Drop the connection now."""

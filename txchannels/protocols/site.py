@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
-from txchannels.errors import ChannelFull, LayerError
+from txchannels.errors import LayerError
 from txchannels.protocols.fanout import deliver
 from txchannels.protocols.forwarded import read_forwarded
 from txchannels.protocols.request import Head, HeadLimits
@@ -93,7 +93,7 @@ class Site:
         self._access_log = access_log
         self._connections: set[Connection] = set()
         self._targets: dict[str, Target] = {}
-        self._late: deque[tuple[str, Message]] = deque()
+        self._late: dict[str, deque[Message]] = {}
         self._count = 0
         self._checked_at = clock()
         self._date_line = b""
@@ -124,24 +124,30 @@ class Site:
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
-        if not self._late:
-            try:
-                self.layer.send(channel, message)
-                return
-            except ChannelFull:
-                pass
-            except LayerError:
-                self.count("layer.unavailable")
-                return
-        self._late.append((channel, message))
+        late = self._late.get(channel)
+        if late is not None:
+            late.append(message)
+        elif not self._offer(channel, message):
+            self._late[channel] = deque((message,))
+            self.layer.when_room(channel, lambda: self._send_late(channel))
 
-    def _send_late(self) -> None:
-        while self._late:
-            try:
-                self.layer.send(*self._late[0])
-            except LayerError:
-                return
-            self._late.popleft()
+    def _send_late(self, channel: str) -> None:
+        """*channel* has room: send what waits for it, as far as that goes."""
+        late = self._late[channel]
+        while late and self._offer(channel, late[0]):
+            late.popleft()
+        if late:
+            self.layer.when_room(channel, lambda: self._send_late(channel))
+        else:
+            del self._late[channel]
+
+    def _offer(self, channel: str, message: Message) -> bool:
+        """Whether *message* need not be sent again: it is taken, or the layer is away."""
+        try:
+            return self.layer.offer(channel, message)
+        except LayerError:
+            self.count("layer.unavailable")
+            return True
 
     # Connections
 
@@ -165,7 +171,7 @@ class Site:
     @property
     def late_messages(self) -> int:
         """How many messages wait in `send_later`."""
-        return len(self._late)
+        return sum(map(len, self._late.values()))
 
     def open_socket(
         self, outlet: Outlet, head: Head, rest: bytes, client: Any, server: Any, scheme: str
@@ -180,7 +186,6 @@ class Site:
         now = self.clock()
         elapsed, self._checked_at = now - self._checked_at, now
         self._tell_date()
-        self._send_late()
         for connection in list(self._connections):
             try:
                 connection.check(now, elapsed)

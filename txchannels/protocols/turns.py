@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from txchannels.errors import ChannelFull, LayerError
+from txchannels.errors import LayerError
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
@@ -161,9 +161,8 @@ class Turns:
         }
         site = self._site
         try:
-            site.layer.send(RECEIVE, message)
-        except ChannelFull:
-            return False
+            if not site.layer.offer(RECEIVE, message):
+                return False
         except LayerError:
             site.count("layer.unavailable")  # nobody will say that it is consumed
         else:
