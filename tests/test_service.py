@@ -65,7 +65,7 @@ class Works:
         self.stop = Stop(self.reactor, seconds)
         self.layer = site.layer.reactor(self.reactor.callFromThread)
         self.pool = Pool(site.run, max_threads=2, idle_seconds=60)
-        pace = Pace(0.001, lambda: 0, set_interval=lambda seconds: None)
+        pace = Pace(0.001, lambda: 0, self.pool.turns)
         self.service = WorkerService(self.reactor, self.layer, self.pool, pace, site, self.stop)
 
     def stopping(self):

@@ -131,7 +131,9 @@ class Daemon(OrderedService):
             idle_seconds=settings.workers.idle_seconds,
             thread_ended=loaded.thread_ended,
         )
-        pace = Pace(settings.workers.switch_interval_seconds, lambda: self.pool.done)
+        pace = Pace(
+            settings.workers.switch_interval_seconds, lambda: self.pool.done, self.pool.turns
+        )
         super().__init__(
             [
                 LayerService(reactor, layer),

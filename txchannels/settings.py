@@ -136,7 +136,7 @@ class WorkerSettings:
 
     threads: int = 64
     idle_seconds: float = 30.0
-    switch_interval_seconds: float = 0.0002
+    switch_interval_seconds: float = 0.0001
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def test_an_idle_connection_does_not_hold_it_up(daemon, number):
         assert client.get("/hello/").status_code == 200
         with socket.create_connection(daemon.address):
             # a client that does not look whether it is still connected is waited for a little
-            assert daemon.stop(number, seconds=10) == 0
+            assert daemon.stop(number, seconds=5) == 0
     assert "dropped" not in daemon.log
 
 

@@ -463,3 +463,17 @@ def test_messages_that_were_taken_before_the_stop_are_run():
         first.set()
         assert worked.pool.join(GUARD_SECONDS)
     assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_what_runs_can_be_told_from_what_ran_before(steps):
+    with Worked(steps, threads=1) as worked:
+        worked.send(2)
+        steps.wait_begun()
+        first = worked.pool.turns()
+        assert first == worked.pool.turns()
+        steps.end()
+        steps.wait_begun()
+        second = worked.pool.turns()
+        assert len(first) == len(second) == 1
+        assert first != second
+        steps.end()

@@ -396,7 +396,7 @@ class HttpConnection(Protocol):
             self._since = now
         elif now - self._since > _LINGER_SECONDS + self._site.http.send_timeout_seconds:
             self._outlet.abort()
-        elif now - self._since > _LINGER_SECONDS:
+        elif now - self._since > (_JUST_NOW_SECONDS if self._site.is_stopping else _LINGER_SECONDS):
             self._outlet.drop()
 
     def _check_exchange(self, exchange: Exchange, now: float, elapsed: float) -> None:

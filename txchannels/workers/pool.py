@@ -41,6 +41,8 @@ class _Thread(threading.Thread):
         self.baton.acquire()
         #: What it runs now: the channel's name.
         self.running: str | None = None
+        #: How many messages it has begun.
+        self.begun = 0
         #: Whether it is to end, and counts no more.
         self.is_leaving = False
 
@@ -193,6 +195,7 @@ class Pool:
                 if self._ready:
                     item = self._ready.popleft()
                     self._busy += 1
+                    thread.begun += 1
                     thread.running = item[0]
                     if self._ready and not self._waking:
                         self._wake_one()
@@ -262,6 +265,10 @@ class Pool:
         with self._lock:
             # A thread between two messages is woken: the layer may be handing it the next.
             return not self._busy and not self._ready and not self._waking
+
+    def turns(self) -> set[tuple[int, int]]:
+        """What runs now, as values to compare: a thread's identifier and which of its messages."""
+        return {(one.ident or 0, one.begun) for one in list(self._threads) if one.running}
 
     def running(self) -> list[tuple[str, str, int]]:
         """What runs now: (thread's name, channel, thread's identifier)."""
