@@ -44,8 +44,14 @@ class HttpRequest(TypedDict, total=False):
 
 
 class HttpBodyChunk(TypedDict, total=False):
-    """On the request's ``body_channel``: protocol server to application."""
+    """On the request's ``body_channel``: protocol server to application.
 
+    ``offset`` (*ours*): how many bytes of the body come before ``content``; a reader that
+    misses some knows that they expired. ``reply_channel`` (*ours*): the request's.
+    """
+
+    reply_channel: str
+    offset: int
     content: bytes
     closed: bool
     more_content: bool

@@ -48,16 +48,18 @@ def test_a_longer_body_follows_on_a_channel(server: Server) -> None:
     assert message["body"] == b"0123456789"
     wire.feed(b"abc")
     wire.feed(b"def")
+    about = {"reply_channel": message["reply_channel"], "closed": False}
     assert server.read_body() == [
-        {"content": b"abc", "closed": False, "more_content": True},
-        {"content": b"def", "closed": False, "more_content": True},
-        {"content": b"", "closed": False, "more_content": False},
+        {**about, "offset": 10, "content": b"abc", "more_content": True},
+        {**about, "offset": 13, "content": b"def", "more_content": True},
+        {**about, "offset": 16, "content": b"", "more_content": False},
     ]
 
 
 def test_the_end_of_a_body_in_chunks_may_bring_nothing(server: Server) -> None:
     wire = Wire(server, chunked() + b"a\r\n0123456789\r\n", b"0\r\n\r\n")
-    assert server.read_body() == [{"content": b"", "closed": False, "more_content": False}]
+    [end] = server.read_body()
+    assert (end["offset"], end["content"], end["more_content"]) == (10, b"", False)
     server.answer(b"x")
     assert wire.statuses == [200]
 

@@ -60,9 +60,19 @@ class Hub:
             expiry,
             clock=clock,
             accounts=self._accounts,
-            message_expired=self._groups.leave_all,
+            message_expired=self._message_expired,
         )
+        self._expiry_watchers: list[Callable[[str, Message], None]] = []
         self._by_name = self._queues.by_name
+
+    def when_expired(self, callback: Callable[[str, Message], None]) -> None:
+        """Call *callback*, which must not call the hub, with each message that expires unread."""
+        self._expiry_watchers.append(callback)
+
+    def _message_expired(self, channel: str, message: Message) -> None:
+        self._groups.leave_all(channel)
+        for callback in self._expiry_watchers:
+            callback(channel, message)
 
     def send(self, channel: str, message: Message) -> None:
         """Hand *message* over; the caller gives it up.

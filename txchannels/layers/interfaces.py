@@ -110,6 +110,9 @@ class IReactorLayer(Interface):
     def when_room(channel: str, callback: Callable[[], None]) -> None:
         """Call *callback* once, in the reactor's thread, when *channel* has room again."""
 
+    def when_expired(callback: Callable[[str, Message], None]) -> None:
+        """Call *callback*, in the reactor's thread, with each message that expires unread."""
+
     def new_channel(pattern: str) -> str:
         """A name for a single-reader channel that nobody else has; *pattern* ends in ``?``."""
 

@@ -94,7 +94,7 @@ class Queues:
         expiry: Seconds after which an unread message is dropped.
         clock: The time in seconds; only differences count.
         accounts: Where the messages are booked.
-        message_expired: Told the channel of each message that nobody has read in time.
+        message_expired: Told of each message that nobody has read in time, with the lock held.
 
     Attributes:
         by_name: The channels that are read, or that something waits in.
@@ -108,7 +108,7 @@ class Queues:
         *,
         clock: Callable[[], float],
         accounts: Accounts,
-        message_expired: Callable[[str], None],
+        message_expired: Callable[[str, Message], None],
     ) -> None:
         self._capacities = capacities
         self._expiry = expiry
@@ -170,10 +170,10 @@ class Queues:
         now = self._clock()
         waiting = queue.waiting
         while waiting and waiting[0][0] <= now:
-            _, channel, _ = waiting.popleft()
+            _, channel, message = waiting.popleft()
             self.waiting -= 1
             queue.account.dropped[EXPIRED] += 1
-            self._message_expired(channel)
+            self._message_expired(channel, message)
         if queue.waiting_for_room and len(waiting) <= queue.capacity // 2:
             queue.tell_of_room()
 

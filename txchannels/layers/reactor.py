@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -54,6 +55,12 @@ class HubReactor:
             self._call_from_thread(callback)
 
         self.hub.when_room(channel, room_made)
+
+    def when_expired(self, callback: Callable[[str, Message], None]) -> None:
+        def expired(channel: str, message: Message) -> None:
+            self._call_from_thread(partial(callback, channel, message))
+
+        self.hub.when_expired(expired)
 
     def subscribe(self, channels: Collection[str], deliver: Deliver) -> ISubscription:
         return self.hub.subscribe(channels, deliver)
