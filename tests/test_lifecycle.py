@@ -250,13 +250,12 @@ import os, sys, threading
 from twisted.internet import reactor
 from txchannels.lifecycle import Stop, tell_operator
 stop = Stop(reactor, 5)
-stop.install()
 """
 
 
-def run(program: str, **more: object) -> subprocess.CompletedProcess[str]:
+def run(program: str, arm: bool = True, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM + program],
+        [sys.executable, "-c", PROGRAM + "stop.install()\n" * arm + program],
         text=True,
         timeout=60,
         check=False,
@@ -270,12 +269,40 @@ def test_after_a_failure_the_exit_code_is_1():
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "last words\n", "")
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_after_a_signal_the_exit_code_is_0(name):
     ended = run(
         f"import signal\nreactor.callLater(0, os.kill, os.getpid(), signal.{name})\nreactor.run()\n"
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_hangup_that_nohup_has_ignored_stays_ignored():
+    ended = run(
+        "import signal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "stop.install()\n"
+        "print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)\n",
+        arm=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
+
+
+@pytest.mark.parametrize("twistd", ["signal.SIG_DFL", "lambda *_: print('twistd rotates')"])
+def test_a_rotation_is_told_besides_what_twistd_does_then(twistd):
+    ended = run(
+        "import signal\n"
+        "from txchannels.lifecycle import on_rotation\n"
+        f"signal.signal(signal.SIGUSR1, {twistd})\n"
+        "def rotated():\n"
+        "    print('rotated')\n"
+        "    reactor.stop()\n"
+        "on_rotation(reactor, rotated)\n"
+        "reactor.callLater(0, os.kill, os.getpid(), signal.SIGUSR1)\n"
+        "reactor.run()\n"
+    )
+    said = ["twistd rotates", "rotated"] if "print" in twistd else ["rotated"]
+    assert (ended.returncode, ended.stdout.splitlines(), ended.stderr) == (0, said, "")
 
 
 def test_a_thread_of_the_site_does_not_keep_the_process():

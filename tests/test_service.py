@@ -41,6 +41,7 @@ def site_of(run=lambda channel, message: None, ready=lambda: None):
         channels=frozenset({"a"}),
         thread_ended=lambda: None,
         ready=ready,
+        is_host_allowed=lambda host: True,
     )
 
 
@@ -176,6 +177,7 @@ def loading(monkeypatch):
     monkeypatch.setattr(service, "load_settings", lambda module: said)
     monkeypatch.setattr(service, "load_layer", lambda alias, root_path: site_of())
     monkeypatch.setattr(service, "check_site", lambda: None)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (100_000, 100_000))
     return said
 
 
@@ -292,6 +294,45 @@ def test_a_machine_that_allows_no_more_files_is_told(monkeypatch, errors):
     monkeypatch.setattr(resource, "setrlimit", refuse)
     service._raise_file_limit()
     assert errors == ["Only 10 files, and so connections, can be open"]
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "connections"),
+    [
+        (128, 20_000, 96),
+        (33, 20_000, 1),
+        (1024, 20_000, 768),
+        (1024, 768, 768),
+        (1024, 5, 5),
+        (20_000, 20_000, 19_488),
+        (20_512, 20_000, 20_000),
+        (resource.RLIM_INFINITY, 20_000, 20_000),
+    ],
+)
+def test_connections_leave_files_for_all_else(
+    loading, monkeypatch, errors, files, wanted, connections
+):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (files, files))
+    daemon = build({"max-connections": str(wanted)}, Reactor())
+    assert daemon.site.http.max_connections == connections
+    lowered = [one for one in errors if f"{connections} instead of {wanted}" in one]
+    assert len(lowered) == (connections != wanted)
+
+
+def test_files_that_leave_nothing_for_connections_are_refused(loading, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (32, 32))
+    with pytest.raises(ConfigurationError, match="--max-connections 20000: only 32 files"):
+        build({}, Reactor())
+
+
+def test_a_rotation_opens_the_access_log_anew(loading, tmp_path):
+    path = tmp_path / "log"
+    daemon = build({"access-log": str(path)}, Reactor())
+    path.rename(tmp_path / "log.1")
+    daemon._rotated()
+    assert path.exists()
+    daemon._access_log._stream.close()
+    build({}, Reactor())._rotated()
 
 
 def test_the_defaults_are_a_daemon(loading):

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-__all__ = ["OrderedService", "Stop", "give_up", "tell_operator"]
+__all__ = ["OrderedService", "Stop", "give_up", "on_rotation", "tell_operator"]
 
 log = Logger()
 
@@ -74,7 +74,7 @@ class Stop:
         self._exit_code = 0
 
     def install(self) -> None:
-        """Take SIGTERM and SIGINT: now, and again when the reactor has set its own handlers."""
+        """Take the signals: now, and again when the reactor has set its own handlers."""
         self._take_signals()
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.addSystemEventTrigger("after", "shutdown", self._end)
@@ -82,6 +82,8 @@ class Stop:
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup has it ignored
+            signal.signal(signal.SIGHUP, self._signalled)
 
     def _signalled(self, number: int, frame: Any) -> None:
         self._reactor.callFromThread(self.asked, signal.Signals(number).name)
@@ -133,6 +135,18 @@ class Stop:
         timer = threading.Timer(EXIT_SECONDS, _exit, [self._exit_code])
         timer.daemon = True
         timer.start()
+
+
+def on_rotation(reactor: Any, rotated: Callable[[], None]) -> None:
+    """Call *rotated* at each SIGUSR1, and what twistd has set: it rotates its own log file."""
+    former = signal.getsignal(signal.SIGUSR1)
+
+    def signalled(number: int, frame: Any) -> None:
+        reactor.callFromThread(rotated)
+        if callable(former):
+            former(number, frame)
+
+    signal.signal(signal.SIGUSR1, signalled)
 
 
 def tell_operator(message: object) -> None:

@@ -150,6 +150,8 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                "a longer request is answered 413"),
         Option("inline-body", "http.inline_body_bytes", "bytes", "BYTES",
                "a longer body flows to the view piece by piece", 1, 2**20),
+        Option("max-streamed-bodies", "http.max_streamed_bodies", "number", "N",
+               "so many bodies flow to their views at a time; the next ones wait", 1),
         Option("min-body-rate", "http.min_body_bytes_per_second", "bytes", "BYTES",
                "a body slower than that in a second is answered 408; 0 allows any"),
         Option("body-grace", "http.body_grace_seconds", "seconds", "SECONDS",

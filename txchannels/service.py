@@ -12,10 +12,11 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks
@@ -25,7 +26,7 @@ from twisted.logger import Logger
 from txchannels import __version__
 from txchannels.django.bootstrap import LoadedSite, check_site, load_layer, load_settings
 from txchannels.errors import ConfigurationError
-from txchannels.lifecycle import OrderedService, Stop, give_up
+from txchannels.lifecycle import OrderedService, Stop, give_up, on_rotation
 from txchannels.listening import ServerService, parse_endpoint
 from txchannels.options import OPTIONS, build_settings
 from txchannels.protocols.access_log import AccessLog
@@ -37,6 +38,10 @@ from txchannels.workers.pool import Pool
 __all__ = ["Daemon", "build", "check"]
 
 log = Logger()
+
+#: Files that are kept for others than connections: a quarter of all, within these bounds.
+MIN_RESERVE_FILES = 32
+MAX_RESERVE_FILES = 512
 
 SWEEP_SECONDS = 5.0
 PACE_SECONDS = 0.1
@@ -116,14 +121,17 @@ class Daemon(OrderedService):
 
     def __init__(self, reactor: Any, settings: Settings, loaded: LoadedSite) -> None:
         self._stop = stop = Stop(reactor, settings.drain_timeout_seconds)
+        self._reactor = reactor
         layer = loaded.layer.reactor(reactor.callFromThread, reactor)
+        self._access_log = _open_access_log(settings.access_log)
         self.site = Site(
             settings.http,
             settings.websocket,
             layer,
             clock=reactor.seconds,
             wall_clock=_wall_clock,
-            access_log=_open_access_log(settings.access_log),
+            access_log=self._access_log,
+            is_host_allowed=loaded.is_host_allowed,
         )
         self.pool = Pool(
             loaded.run,
@@ -144,13 +152,17 @@ class Daemon(OrderedService):
 
     def privilegedStartService(self) -> None:
         self._stop.install()
+        on_rotation(self._reactor, self._rotated)
         super().privilegedStartService()
 
     def startService(self) -> None:
-        _raise_file_limit()
         super().startService()
         gc.collect()
         gc.freeze()  # what is loaded now stays: no collection need look at it again
+
+    def _rotated(self) -> None:
+        if self._access_log is not None:
+            self._access_log.reopen()
 
 
 def build(given: Mapping[str, Any], reactor: Any) -> Daemon:
@@ -181,6 +193,8 @@ def _load(given: Mapping[str, Any]) -> tuple[Settings, LoadedSite]:
             raise ConfigurationError("--pythonpath", path, "is no folder")
         sys.path.insert(0, str(folder))
     settings = build_settings(given, load_settings(given.get("settings")))
+    _raise_file_limit()
+    settings = _fit_to_file_limit(settings)
     loaded = load_layer(settings.layer, settings.http.root_path)
     if not hasattr(loaded.layer, "reactor"):
         raise ConfigurationError(
@@ -209,11 +223,15 @@ def _open_access_log(path: str) -> AccessLog | None:
         return None
     if path == "-":
         return AccessLog(sys.stdout, _local_time)
+    file = Path(path).absolute()
+
+    def open_file() -> TextIO:
+        return file.open("a", buffering=1, encoding="ascii", errors="backslashreplace")
+
     try:
-        stream = open(path, "a", buffering=1, encoding="ascii", errors="backslashreplace")  # noqa: SIM115 - open as long as the daemon runs
+        return AccessLog(open_file(), _local_time, open_file)
     except OSError as error:
         raise ConfigurationError("--access-log", path, f"cannot be opened: {error}") from None
-    return AccessLog(stream, _local_time)
 
 
 def _local_time() -> datetime:
@@ -232,3 +250,36 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
             log.warn("Only {soft} files, and so connections, can be open", soft=soft)
+
+
+def _fit_to_file_limit(settings: Settings) -> Settings:
+    """No more connections than files can be open, less what all else needs of these.
+
+    Without a descriptor left, a connection could be neither answered nor refused.
+
+    Raises: ConfigurationError: Nothing is left for connections.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.http.max_connections
+    if files == resource.RLIM_INFINITY:
+        return settings
+    reserve = min(MAX_RESERVE_FILES, max(MIN_RESERVE_FILES, files // 4))
+    allowed = files - reserve
+    if allowed >= wanted:
+        return settings
+    if allowed < 1:
+        raise ConfigurationError(
+            "--max-connections",
+            wanted,
+            f"only {files} files can be open, and {reserve} are needed for others than "
+            "connections; raise the limit (ulimit -n, LimitNOFILE)",
+        )
+    log.warn(
+        "--max-connections is {allowed} instead of {wanted}: only {files} files can be open, "
+        "and {reserve} are for others",
+        allowed=allowed,
+        wanted=wanted,
+        files=files,
+        reserve=reserve,
+    )
+    return replace(settings, http=replace(settings.http, max_connections=allowed))

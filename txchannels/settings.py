@@ -30,6 +30,8 @@ class HttpSettings:
             end of its head; longer is answered 408.
         max_body_bytes: More is answered 413.
         inline_body_bytes: A longer body flows to the view piece by piece.
+        max_streamed_bodies: So many bodies flow so at a time, each to a view that holds a
+            thread; the next ones wait, unread, up to the response's timeout; then 503.
         min_body_bytes_per_second: Slower bodies are answered 408, after the grace.
         body_grace_seconds: How long a body may be slower than that.
         keep_alive_seconds: How long a connection may be without a request.
@@ -49,6 +51,7 @@ class HttpSettings:
     header_timeout_seconds: float = 10.0
     max_body_bytes: int = 2**31
     inline_body_bytes: int = 65_536
+    max_streamed_bodies: int = 16
     min_body_bytes_per_second: int = 240
     body_grace_seconds: float = 10.0
     keep_alive_seconds: float = 75.0

@@ -201,9 +201,13 @@ def test_a_ping_is_answered_with_its_payload(wire: Wire, payload: bytes) -> None
     assert wire.frame() == (0x8A, payload)
 
 
-def test_ten_pings_are_answered_in_order(wire: Wire) -> None:
+def test_of_ten_pings_the_last_is_answered_and_others_in_order(wire: Wire) -> None:
     wire.send(b"".join(mask_frame(9, b"%d" % number) for number in range(10)))
-    assert [wire.frame() for _ in range(10)] == [(0x8A, b"%d" % number) for number in range(10)]
+    answers = [wire.frame()]
+    while answers[-1] != (0x8A, b"9"):
+        answers.append(wire.frame())
+        assert len(answers) <= 10
+    assert answers == sorted(answers)
 
 
 @pytest.mark.parametrize("payload", [b"", b"unasked", b"x" * 125])

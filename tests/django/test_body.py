@@ -108,3 +108,10 @@ def test_each_piece_has_the_whole_timeout():
     stream = stream_of(b"a", b"b", timeout=60.0)
     stream.read()
     assert all(59 < timeout <= 60 for timeout in stream._layer.timeouts)
+
+
+def test_a_body_of_which_a_part_expired_is_not_read_as_if_it_were_whole(layer):
+    stream = BodyStream(layer, "body?x", b"ab", 1.0)
+    layer.send("body?x", {"offset": 4, "content": b"ef", "more_content": False})
+    with pytest.raises(RequestAborted, match="expired"):
+        stream.read()

@@ -119,6 +119,19 @@ def test_what_a_stranger_did_wrong_is_one_line(capsys):
     assert said.splitlines()[0].endswith("ERROR django.security.DisallowedHost: a strange host")
 
 
+def test_a_request_that_is_refused_is_one_line_and_a_view_that_fails_is_not(capsys):
+    with bare_root():
+        load_settings(NAME)
+        logger = logging.getLogger("django.request")
+        try:
+            raise ValueError("no boundary")
+        except ValueError:
+            logger.warning("Bad Request", exc_info=True)
+            assert "Traceback" not in capsys.readouterr().err
+            logger.exception("Internal Server Error")
+            assert "Traceback" in capsys.readouterr().err
+
+
 # The layer
 
 
@@ -140,6 +153,31 @@ def test_static_urls_have_the_prefix_of_the_site(fresh):
     with override_settings(FORCE_SCRIPT_NAME="/forced/"):
         load_layer("default", "/shop")
     assert get_script_prefix() == "/forced/"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "debug", "host", "is_allowed"),
+    [
+        (["example.com"], False, "example.com", True),
+        (["example.com"], False, "EXAMPLE.com:8000", True),
+        (["example.com"], False, "example.com.", True),
+        (["example.com"], False, "evil.example", False),
+        (["example.com"], True, "localhost", False),
+        ([".example.com"], False, "a.example.com:1", True),
+        (["*"], False, "evil.example", True),
+        (["*"], False, "", False),
+        (["[::1]"], False, "[::1]:8000", True),
+        ([], False, "localhost", False),
+        ([], True, "a.localhost:8000", True),
+        ([], True, "127.0.0.1:8000", True),
+        ([], True, "[::1]", True),
+        ([], True, "evil.example", False),
+    ],
+)
+def test_the_hosts_are_those_that_django_allows(fresh, allowed, debug, host, is_allowed):
+    site = load_layer("default")
+    with override_settings(ALLOWED_HOSTS=allowed, DEBUG=debug):
+        assert site.is_host_allowed(host) is is_allowed
 
 
 def test_ready_sends_the_workers_signals(fresh):
@@ -181,6 +219,29 @@ def test_the_sites_checks_run(fresh):
 
 
 urlpatterns: list[object] = []
+
+
+def test_the_urls_are_imported_before_the_first_request(fresh, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "urls_of_the_start.py").write_text("urlpatterns = []\n")
+    with override_settings(ROOT_URLCONF="urls_of_the_start"):
+        load_layer("default")
+    assert sys.modules.pop("urls_of_the_start")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("1 / 0", r"\(traceback above\): ZeroDivisionError"), ("urlpatterns = 5", "urlpatterns")],
+)
+def test_urls_that_cannot_be_imported_are_refused(fresh, tmp_path, monkeypatch, text, said):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_urls.py").write_text(f"{text}\n")
+    with (
+        override_settings(ROOT_URLCONF="broken_urls"),
+        pytest.raises(ConfigurationError, match=f"ROOT_URLCONF.*{said}"),
+    ):
+        load_layer("default")
+    sys.modules.pop("broken_urls", None)
 
 
 def test_the_daemon_takes_over_the_connections():

@@ -510,3 +510,41 @@ def test_a_consumer_may_have_a_handler_of_its_own(message_of, layer):
 
     Consumer()(message_of("/hello/"))
     assert [one["content"] for one in layer.on("http!a")] == [b"he", b"ll", b"o"]
+
+
+def local(layer):
+    """The default layer, as one that no other process reaches."""
+    channel_layers["default"].local_only = lambda: True
+    return layer
+
+
+def test_a_long_content_goes_whole_through_a_layer_of_this_process(message_of, layer):
+    ViewConsumer()(message_of("/long/"))
+    assert len(layer.on("http!a")) == 3
+    local(layer)
+    ViewConsumer()(message_of("/long/"))
+    *_, whole = layer.on("http!a")
+    assert (whole["status"], whole["more_content"]) == (200, False)
+    assert whole["content"] == b"x" * 150_000
+    assert [one.closings for one in RESPONSES] == [1, 1]
+
+
+def test_a_huge_content_goes_in_pieces(message_of, layer, monkeypatch):
+    monkeypatch.setattr(handler_module, "MAX_WHOLE_BYTES", 149_999)
+    local(layer)
+    ViewConsumer()(message_of("/long/"))
+    assert len(layer.on("http!a")) == 3
+
+
+def test_a_handler_that_encodes_in_its_own_way_does_so_always(message_of, layer):
+    class Handler(AsgiHandler):
+        @classmethod
+        def encode_response(cls, response):
+            yield {"status": 299, "content": b"own", "more_content": False}
+
+    class Consumer(ViewConsumer):
+        handler_class = Handler
+
+    local(layer)
+    Consumer()(message_of("/long/"))
+    assert [one["status"] for one in layer.on("http!a")] == [299]

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
@@ -10,7 +14,7 @@ from django.test import override_settings
 
 from txchannels.django.asgi import channel_layers
 from txchannels.django.message import Message
-from txchannels.django.request import AsgiRequest
+from txchannels.django.request import AsgiRequest, RequestAborted
 
 
 @pytest.fixture
@@ -325,3 +329,63 @@ def test_a_body_that_breaks_off_is_unreadable_ever_after(make, layer):
     for _ in range(2):
         with pytest.raises(UnreadablePostError):
             request.read()
+
+
+# Uploads that break off
+
+
+@pytest.fixture
+def open_temporaries(tmp_path):
+    """How many temporary files are open; no garbage collection helps."""
+    fds = Path("/proc/self/fd")
+
+    def count():
+        return sum(str(tmp_path) in str(fd.readlink()) for fd in fds.iterdir() if fd.is_symlink())
+
+    gc.collect()
+    gc.disable()
+    with override_settings(FILE_UPLOAD_TEMP_DIR=str(tmp_path), FILE_UPLOAD_MAX_MEMORY_SIZE=10):
+        yield count
+    gc.enable()
+
+
+PART = (
+    b"--x\r\nContent-Disposition: form-data; name=a; filename=a.txt\r\n"
+    b"Content-Type: text/plain\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("length", [[[b"content-length", b"900000"]], []], ids=["length", "none"])
+def test_an_upload_that_breaks_off_leaves_no_file_open(make, layer, open_temporaries, length):
+    request = make(
+        method="POST",
+        headers=[[b"content-type", b"multipart/form-data; boundary=x"], *length],
+        body=PART + b"whole" * 10 + b"\r\n" + PART + b"a" * 100_000,
+        body_channel="body?a",
+    )
+    pieces(layer, b"b" * 100_000, closed=True)
+    kept = None
+    try:
+        request.FILES  # noqa: B018
+    except RequestAborted as error:
+        kept = error  # a log, or a debugger, may have its traceback
+    except UnreadablePostError as error:
+        kept = error
+    assert kept is not None
+    request.close()
+    assert open_temporaries() == 0
+
+
+def test_an_exception_does_not_keep_the_stream(make, layer):
+    request = make(method="POST", headers=[[b"content-length", b"9"]], body_channel="body?a")
+    pieces(layer, b"b", closed=True)
+    stream = weakref.ref(request._stream)
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(RequestAborted, UnreadablePostError):
+            request.read()
+        del request
+        assert stream() is None
+    finally:
+        gc.enable()

@@ -41,6 +41,7 @@ class Daemon:
         environment: More environment variables; None removes one.
         folder: Where it is started.
         paths: Folders to put on the Python path; the repository is there in any case.
+        max_files: How many files it may have open at most.
 
     Attributes:
         port: The first TCP port that it listens on; 0 before that.
@@ -53,8 +54,10 @@ class Daemon:
         environment: Mapping[str, str | None] | None = None,
         folder: Path = ROOT,
         paths: Sequence[Path] = (),
+        max_files: int | None = None,
     ) -> None:
         self.settings = settings
+        self.max_files = max_files
         self.options = list(options)
         if not any(option.startswith(_ADDRESSES) for option in options):
             self.options.append("--port=0")
@@ -73,8 +76,11 @@ class Daemon:
 
     def start(self, until: str = LISTENING) -> Self:
         """Start it and wait for the log's line that has *until* in it."""
+        command = twistd_command(self.settings, *self.options)
+        if self.max_files is not None:
+            command = ["sh", "-c", f'ulimit -n {self.max_files}; exec "$@"', "sh", *command]
         self.process = subprocess.Popen(
-            twistd_command(self.settings, *self.options),
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from tests.integration.daemon import Daemon, wait_until
 pytestmark = pytest.mark.slow
 
 WEBAPP = "tests.webapp.settings"
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 class Visitor(threading.Thread):
@@ -130,3 +130,23 @@ def test_no_time_to_drain_is_at_once(gate):
     with Daemon(WEBAPP, "--drain-timeout=0") as daemon:
         Visitor(daemon, gate)
         assert daemon.stop(seconds=10) == 0
+
+
+def test_a_rotation_goes_on_in_a_new_access_log(tmp_path):
+    path, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    with Daemon(WEBAPP, f"--access-log={path}") as daemon:
+        httpx.get(f"{daemon.url}/hello/?before")
+        path.rename(old)
+        daemon.signal(signal.SIGUSR1)
+        wait_until(path.exists)
+        httpx.get(f"{daemon.url}/hello/?after")
+        assert daemon.stop() == 0
+        assert "Traceback" not in daemon.log
+    assert ("?before" in old.read_text(), "?after" in old.read_text()) == (True, False)
+    assert ("?before" in path.read_text(), "?after" in path.read_text()) == (False, True)
+
+
+def test_a_rotation_without_an_access_log_harms_nothing(daemon):
+    daemon.signal(signal.SIGUSR1)
+    assert httpx.get(f"{daemon.url}/hello/").status_code == 200
+    assert daemon.stop() == 0

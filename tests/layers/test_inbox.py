@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
 
 from txchannels.errors import ChannelClosed, ChannelFull
 from txchannels.layers import inbox as inbox_module
+from txchannels.layers.memory import MemoryLayer
 
 
 class Reactor:
@@ -238,3 +240,34 @@ def test_no_member_is_added_behind_the_back_of_a_close(hub, reactor, inbox):
     thread.join()
     assert hub.group_channels("room") == []
     assert hub._groups._memberships == {}
+
+
+def test_a_protocol_servers_reply_channels_take_a_few_messages_each():
+    inbox = MemoryLayer().hub.open_inbox("txchannels.a!", print, lambda call: None)
+    other = MemoryLayer(channel_capacity={"txchannels.*": 20}).hub.open_inbox(
+        "txchannels.a!", print, lambda call: None
+    )
+    for one, room in ((inbox, 8), (other, 20)):
+        channel = one.open("1")
+        assert [one.offer(channel, {}) for _ in range(room + 1)] == [True] * room + [False]
+
+
+def test_hundreds_of_messages_at_once_all_arrive_through_little_room():
+    layer = MemoryLayer()
+    calls = queue.SimpleQueue()
+    got = []
+    inbox = layer.hub.open_inbox("txchannels.a!", got.extend, calls.put)
+    channel = inbox.open("1")
+    layer.hub.group_add("room", channel)
+    sends = [("channel", channel, {"n": n}) for n in range(500)]
+    failed = []
+    thread = threading.Thread(
+        target=lambda: failed.extend(layer.blocking.send_many(sends, wait=10.0))
+    )
+    thread.start()
+    while len(got) < len(sends):
+        calls.get(timeout=10)()
+    thread.join()
+    assert failed == []
+    assert got == [(channel, {"n": n}) for n in range(500)]
+    assert [layer.hub.send_group("room", {}) for _ in range(100)] == [0] * 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from socket import socketpair
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -61,6 +62,11 @@ def read_frames(data: bytes) -> list[tuple[int, bytes]]:
     return frames
 
 
+_THERE = socketpair()
+_GONE = socketpair()
+_GONE[1].close()
+
+
 class Kernel:
     """A socket whose client takes `room` more bytes; None is all."""
 
@@ -68,6 +74,11 @@ class Kernel:
         self.sent = sent
         self.room: int | None = None
         self.is_broken = False
+        self.is_hung_up = False
+
+    def fileno(self) -> int:
+        """Of a real socket, whose other side is there or is not: it can be polled."""
+        return (_GONE if self.is_hung_up else _THERE)[0].fileno()
 
     def send(self, data: bytes) -> int:
         if self.is_broken:
@@ -158,6 +169,7 @@ class World:
         capacity: dict[str, int] | None = None,
         reading: int = 1_000_000,
         start: float = 0.0,
+        is_host_allowed: Callable[[str], bool] | None = None,
         **websocket: Any,
     ) -> None:
         self.clock = Clock()
@@ -172,6 +184,7 @@ class World:
             self.layer.reactor(self.calls.append),
             clock=self.clock.seconds,
             wall_clock=lambda: 1e9,
+            is_host_allowed=is_host_allowed,
         )
         channels = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
         self.application = self.hub.subscribe(

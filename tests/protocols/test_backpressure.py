@@ -202,3 +202,15 @@ def test_all_is_sent_once_and_in_order(steps: list[tuple[str, Any]]) -> None:
         assert written.startswith(world.sent)
     world.transport.take()
     assert world.sent == written
+
+
+def test_a_long_write_is_encrypted_as_far_as_the_transport_takes_it() -> None:
+    transport = Encrypted(room=100_000)
+    world = World(transport)
+    data = bytes(range(256)) * 4096
+    world.outlet.write(data)
+    assert len(transport.sent) == 131_072
+    assert world.outlet.unsent_bytes == len(data) - 131_072
+    transport.take()
+    assert transport.sent == data
+    assert world.drained == 1

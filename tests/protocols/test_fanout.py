@@ -73,7 +73,7 @@ def test_order_holds_between_a_group_s_messages_and_a_socket_s_own() -> None:
 
 @given(st.lists(st.sampled_from(["room", "hall", "one", "two", "consumed", "empty"]), max_size=30))
 def test_whatever_is_in_a_batch_each_socket_gets_its_own_in_order(kinds: list[str]) -> None:
-    world = World()
+    world = World(capacity={"txchannels.*!": 30})
     one, two = room(world, 2)
     world.hub.group_add("hall", two.reply_channel)
     sends: list[tuple[str, dict[str, Any]]] = []

@@ -298,10 +298,10 @@ def test_the_limit_holds_for_all_frames_of_a_message_together() -> None:
     assert read(stream + mask_frame(0, b"x" * 401)) == [("error", 1009)]
 
 
-def test_empty_frames_without_end_take_no_memory() -> None:
+def test_empty_frames_take_no_memory() -> None:
     reader = FrameReader(Recorder(), LIMIT)
     reader.feed(mask_frame(1, b"a", fin=False))
-    reader.feed(mask_frame(0, b"", fin=False) * 5000)
+    reader.feed(mask_frame(0, b"", fin=False) * 120)
     autobahn = reader._autobahn
     assert autobahn is not None
     held = [value for value in vars(autobahn).values() if isinstance(value, list)]
@@ -358,6 +358,57 @@ def test_what_comes_after_a_close_is_not_kept() -> None:
         reader.feed(b"x" * 1000)
     assert reader._autobahn is not None
     assert reader._autobahn.data == b""
+
+
+# A message in many frames
+
+
+def fragments(*sizes: int) -> list[bytes]:
+    """One message in frames of *sizes*."""
+    last = len(sizes) - 1
+    return [
+        mask_frame(0 if at else 2, bytes(size), fin=at == last) for at, size in enumerate(sizes)
+    ]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [1] * 129,
+        [0] * 128,
+        [64] * 1024,
+        [0] * 128 + [64] * 100,
+        [1000] * 200 + [0],
+        [60_000] + [0] * 900,
+    ],
+)
+def test_a_message_may_come_in_many_frames(sizes: list[int]) -> None:
+    payload = bytes(sum(sizes))
+    assert read(b"".join(fragments(*sizes)), limit=2**20) == [("binary", payload)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fails_at"),
+    [
+        ([0] * 1000, 129),
+        ([1] * 1000, 131),
+        ([0] * 128 + [63] * 100, 129),
+        ([1000] + [0] * 1000, 144),
+        ([1000] * 2000, 1025),
+    ],
+)
+def test_a_message_in_too_many_frames_fails_at_the_first_too_many(
+    sizes: list[int], fails_at: int
+) -> None:
+    frames = fragments(*sizes)
+    assert read(b"".join(frames[: fails_at - 1]), limit=2**21) == []
+    assert read(b"".join(frames), limit=2**21) == [("error", 1008)]
+    assert read(*frames[:fails_at], limit=2**21) == [("error", 1008)]
+
+
+def test_each_message_s_frames_are_counted_anew() -> None:
+    messages = fragments(*[0] * 128) * 3
+    assert read(b"".join(messages)) == [("binary", b"")] * 3
 
 
 @given(st.text(max_size=200))

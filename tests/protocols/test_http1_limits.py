@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.protocols.exchanges import Server, Wire, get, post
+from txchannels.protocols.factory import SiteFactory
 
 MEBIBYTE = 2**20
 
@@ -299,3 +300,21 @@ def test_too_many_connections_are_answered_503() -> None:
     assert first.statuses == [200]
     third = Wire(server)
     assert third.statuses == [503]
+
+
+def test_a_connection_too_many_is_closed_without_waiting_for_its_client() -> None:
+    server = Server(max_connections=1)
+    Wire(server)
+    second = Wire(server)
+    assert second.statuses == [503]
+    assert second.transport.is_losing
+
+
+def test_beyond_those_that_are_told_connections_are_closed_without_a_word() -> None:
+    server = Server(max_connections=1)
+    factory = SiteFactory(server.site)
+    for _ in range(9):
+        assert factory.buildProtocol(None) is not None
+        Wire(server)
+    assert factory.buildProtocol(None) is None
+    assert server.count("http.too_many_connections") == 9

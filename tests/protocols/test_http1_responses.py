@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.protocols.exchanges import Server, Wire, get
+from txchannels.errors import ChannelClosed
 
 
 @pytest.fixture
@@ -73,9 +74,6 @@ def test_a_whole_response_has_the_length_that_it_has(server: Server) -> None:
 def test_the_answer_to_head_has_no_body(server: Server, more: bool) -> None:
     wire = Wire(server, get(method="HEAD"))
     server.answer(b"Hello", more=more)
-    if more:
-        server.stream(b"more")
-        server.stream(b"", more=False)
     response = wire.response("HEAD")
     assert response.field("Content-Length") == (None if more else "5")
     assert response.field("Transfer-Encoding") is None
@@ -92,10 +90,31 @@ def test_the_declared_length_of_what_is_not_sent_is_kept(
     wire = Wire(server, get(method=method))
     status = 200 if method == "HEAD" else 304
     server.answer(b"", status=status, headers=[[b"Content-Length", b"99"]], more=more)
-    if more:
-        server.stream(b"", more=False)
     assert wire.response(method).field("Content-Length") == "99"
     assert not wire.is_aborted
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_a_stream_that_has_no_body_ends_with_its_head(
+    server: Server, method: str, status: int
+) -> None:
+    wire = Wire(server, get(method=method) + get("/next"))
+    server.answer(b"one", status=status, more=True)
+    with pytest.raises(ChannelClosed):
+        server.stream(b"two", at=0)
+    assert server.log.requests[0][4:] == (status, 0)
+    server.answer(b"next")
+    first, second = wire.responses(method, "GET")
+    assert (first.field("Transfer-Encoding"), first.field("Connection")) == (None, None)
+    assert (second.body, wire.transport.is_paused) == (b"next", False)
+
+
+def test_a_stream_without_a_body_closes_before_a_long_rest_of_the_request() -> None:
+    server = Server(inline_body_bytes=10)
+    wire = Wire(server, get("/", "Content-Length: 9000000", method="POST") + b"a" * 10)
+    server.answer(b"", status=204, more=True)
+    assert wire.response().field("Connection") == "close"
+    assert wire.is_closed
 
 
 @pytest.mark.parametrize("status", [204, 304])

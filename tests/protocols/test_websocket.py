@@ -245,6 +245,37 @@ def test_further_origins_are_named_in_the_settings() -> None:
     assert len(world.of("websocket.connect")) == 1
 
 
+@pytest.mark.parametrize("origins", [(), ("http://evil.example",), ("*",)])
+def test_a_page_whose_own_name_leads_here_may_not_connect(origins: tuple[str, ...]) -> None:
+    world = World(origins=origins, is_host_allowed="example.com".__eq__)
+    fields: dict[str, str | bytes | None] = {
+        "Host": "evil.example",
+        "Origin": "http://evil.example",
+    }
+    client = world.client(fields=fields)
+    assert client.status == 403
+    assert b"ALLOWED_HOSTS" not in client.transport.sent
+    assert world.site.counters["websocket.host"] == 1
+    assert world.messages == []
+    world.client(fields={**fields, "Host": "example.com", "Origin": "http://example.com"})
+    world.client(fields={**fields, "Origin": None})
+    assert len(world.of("websocket.connect")) == 2, "programs are not concerned"
+
+
+def test_the_host_that_the_proxy_names_is_the_one_that_must_be_allowed() -> None:
+    world = World(http={"proxy_hops": 1}, is_host_allowed="example.com".__eq__)
+    fields: dict[str, str | bytes | None] = {
+        "Host": "10.0.0.1:8000",
+        "Origin": "http://example.com",
+        "X-Forwarded-Host": "example.com",
+    }
+    world.client(fields=fields)
+    assert len(world.of("websocket.connect")) == 1
+    fields |= {"Host": "example.com", "X-Forwarded-Host": "evil.example"}
+    fields["Origin"] = "http://evil.example"
+    assert world.client(fields=fields).status == 403
+
+
 # Replies
 
 
@@ -345,6 +376,21 @@ def test_a_ping_is_answered_with_its_payload() -> None:
     client = World().open()
     client.feed(mask_frame(9, b"abc"))
     assert client.frames == [(0x8A, b"abc")]
+
+
+def test_of_the_pings_of_one_read_the_last_alone_is_answered() -> None:
+    client = World().open()
+    client.feed(b"".join(mask_frame(9, b"%d" % at) for at in range(10)) + mask_frame(1, b"x"))
+    assert client.frames == [(0x8A, b"9")]
+    client.feed(mask_frame(9, b"next"))
+    assert client.frames == [(0x8A, b"9"), (0x8A, b"next")]
+
+
+@pytest.mark.parametrize("end", [mask_frame(8), mask_frame(3)])
+def test_a_ping_before_the_end_is_answered_before_it(end: bytes) -> None:
+    client = World().open()
+    client.feed(mask_frame(9, b"abc") + end)
+    assert [first for first, _ in client.frames] == [0x8A, 0x88]
 
 
 def test_a_pong_that_nobody_asked_for_is_ignored() -> None:

@@ -203,9 +203,62 @@ def test_pings_to_a_client_that_does_not_read_are_not_answered_into_memory() -> 
     client.transport.socket.room = 0
     client.reply({"text": "x"})
     waiting = client.socket._outlet.unsent_bytes
-    for _ in range(1000):
+    for _ in range(400):
         client.feed(mask_frame(9, b"x" * 100))
     assert client.socket._outlet.unsent_bytes == waiting
+
+
+# Frames that cost more than they say
+
+
+@pytest.mark.parametrize("opcode", [9, 10])
+@pytest.mark.parametrize("start", [b"", mask_frame(1, b"a", fin=False)])
+def test_too_many_control_frames_close_and_the_rest_is_not_read(opcode: int, start: bytes) -> None:
+    world = World()
+    client = world.open()
+    control = mask_frame(opcode, b"")
+    client.feed(start + control * 500)
+    assert client.close_code is None
+    client.feed(control + mask_frame(1, b"late"))
+    assert client.close_code == 1008
+    assert client.frames[-1][1][2:] == b"too many control frames"
+    assert world.site.counters["websocket.control_frames"] == 1
+    assert world.received == []
+    assert client.transport.is_half_closed
+
+
+def test_control_frames_are_counted_from_check_to_check() -> None:
+    world = World()
+    client = world.open()
+    for _ in range(10):
+        client.feed(mask_frame(10) * 500)
+        world.advance(1)
+    assert client.frames == []
+
+
+@pytest.mark.parametrize("bytes_sent", [2**20, 2**20 + 1])
+def test_what_comes_after_an_error_is_read_up_to_a_bound(bytes_sent: int) -> None:
+    world = World()
+    client = world.open()
+    client.feed(mask_frame(3))
+    assert client.close_code == 1002
+    client.feed(bytes(2**20))
+    client.feed(bytes(bytes_sent - 2**20))
+    assert client.transport.is_aborted == (bytes_sent > 2**20)
+    client.lose()
+    [message] = world.of("websocket.disconnect")
+    assert message["code"] == 1002
+    world.assert_nothing_left()
+
+
+def test_what_comes_after_a_refusal_is_read_up_to_a_bound() -> None:
+    world = World()
+    client = world.client(fields={"Origin": "null"})
+    assert client.status == 403
+    for _ in range(17):
+        client.feed(bytes(65_536))
+    assert client.transport.is_aborted
+    assert world.site.counters["websocket.linger_bytes"] == 1
 
 
 def test_a_broken_pipe_is_the_reactor_s_to_find_out() -> None:

@@ -28,8 +28,9 @@ class BodyStream(io.RawIOBase):
         self._channel = channel
         self._timeout = timeout
         self._piece = memoryview(start)
+        self._received_bytes = len(start)
         self._is_complete = False
-        self._failure: OSError | None = None
+        self._failure: tuple[type[OSError], str] | None = None
 
     def readable(self) -> bool:
         return True
@@ -69,17 +70,27 @@ class BodyStream(io.RawIOBase):
         until = time.monotonic() + self._timeout
         while not self._is_complete and not self._piece:
             if self._failure is not None:
-                raise self._failure
+                # made anew: one that is kept has a traceback, and so this stream, for ever
+                failure, text = self._failure
+                raise failure(text)
             left = until - time.monotonic()
             if left <= 0:
-                self._failure = RequestTimeout("The request's body came too slowly")
+                self._failure = RequestTimeout, "The request's body came too slowly"
                 continue
             _, chunk = self._layer.receive([self._channel], block=True, timeout=left)
             if chunk is None:
                 continue
             if chunk.get("closed"):
-                self._failure = RequestAborted("The client went away before its request's end")
+                self._failure = (
+                    RequestAborted,
+                    "The client went away before its request's end",
+                )
                 continue
-            self._piece = memoryview(chunk.get("content") or b"")
+            content = chunk.get("content") or b""
+            if chunk.get("offset", self._received_bytes) != self._received_bytes:
+                self._failure = RequestAborted, "Part of the body expired before it was read"
+                continue
+            self._received_bytes += len(content)
+            self._piece = memoryview(content)
             self._is_complete = not chunk.get("more_content")
         return bool(self._piece)

@@ -15,7 +15,7 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import set_script_prefix
+from django.urls import get_resolver, set_script_prefix
 
 import txchannels
 from txchannels.errors import ConfigurationError
@@ -38,6 +38,7 @@ class LoadedSite:
         thread_ended: To be called in a worker thread that is about to end.
         ready: To be called when the workers are about to start. Raises
             ConfigurationError where the site's code fails.
+        is_host_allowed: Whether the site serves a host (and port): ``ALLOWED_HOSTS``.
     """
 
     settings_module: str
@@ -47,6 +48,7 @@ class LoadedSite:
     channels: frozenset[str]
     thread_ended: Callable[[], None]
     ready: Callable[[], None]
+    is_host_allowed: Callable[[str], bool]
 
 
 def load_settings(module: str | None) -> Mapping[str, Any]:
@@ -99,6 +101,7 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
     from txchannels.django.databases import ThreadConnections
     from txchannels.django.dispatch import Dispatcher
     from txchannels.django.handler import ViewConsumer
+    from txchannels.django.hosts import is_host_allowed
     from txchannels.django.signals import worker_process_ready, worker_ready
 
     configured = getattr(settings, "CHANNEL_LAYERS", None) or {}
@@ -126,6 +129,8 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
     except Exception as error:
         raise _site_fault(where, None, error) from None
 
+    _import_urls()
+
     databases = ThreadConnections()
     databases.take_over()
 
@@ -144,7 +149,19 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
         channels=frozenset(router.channels),
         thread_ended=databases.thread_ended,
         ready=ready,
+        is_host_allowed=is_host_allowed,
     )
+
+
+def _import_urls() -> None:
+    """Import the views now: what is wrong shows at the start, not at the first request."""
+    name = getattr(settings, "ROOT_URLCONF", None)
+    if not name:
+        return
+    try:
+        get_resolver().url_patterns  # noqa: B018 - looking at it imports it
+    except Exception as error:
+        raise _site_fault("ROOT_URLCONF", name, error) from None
 
 
 def check_site() -> None:
@@ -199,7 +216,9 @@ class _Formatter(logging.Formatter):
     """One line for what a client did wrong: strangers must not fill the log with tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name.startswith("django.security."):
+        if record.name.startswith("django.security.") or (
+            record.name == "django.request" and record.levelno < logging.ERROR
+        ):
             record = copy.copy(record)
             record.exc_info = record.exc_text = None
         return super().format(record)

@@ -37,6 +37,9 @@ logger = logging.getLogger("django.request")
 #: Seconds for which a client that takes nothing of its response is waited for.
 SEND_WAIT_SECONDS = 90.0
 
+#: A content of up to so many bytes goes whole through a layer in this process: it is in
+#: memory already, and a client that reads slowly then holds no thread.
+MAX_WHOLE_BYTES = 2**24
 
 #: Names of response headers, encoded; few are ever used.
 _MAX_NAMES = 1024
@@ -114,12 +117,7 @@ class AsgiHandler(base.BaseHandler):
     @classmethod
     def encode_response(cls, response: Any) -> Iterator[dict[str, Any]]:
         """A Django response as response messages, the first with status and headers."""
-        message: dict[str, Any] = {
-            "status": response.status_code,
-            "headers": cls.encode_headers(response),
-            "content": b"",
-            "more_content": False,
-        }
+        message = cls._begin(response)
         if not response.streaming:
             content = response.content
             if len(content) <= cls.chunk_size:
@@ -144,6 +142,20 @@ class AsgiHandler(base.BaseHandler):
         message["content"] = b""
         message["more_content"] = False
         yield message
+
+    @classmethod
+    def encode_whole(cls, response: Any) -> dict[str, Any]:
+        """A response that does not stream as one message, however long."""
+        return {**cls._begin(response), "content": response.content}
+
+    @classmethod
+    def _begin(cls, response: Any) -> dict[str, Any]:
+        return {
+            "status": response.status_code,
+            "headers": cls.encode_headers(response),
+            "content": b"",
+            "more_content": False,
+        }
 
     @staticmethod
     def encode_headers(response: Any) -> list[list[bytes]]:
@@ -184,15 +196,29 @@ class ViewConsumer:
 
     def __init__(self) -> None:
         self.handler = self.handler_class()
+        own = AsgiHandler.encode_response.__func__  # type: ignore[attr-defined]
+        encode = self.handler.encode_response
+        self._is_encoded_our_way = getattr(encode, "__func__", None) is own
 
     def __call__(self, message: Message) -> None:
         response = self.handler.respond(message)
         if response is None:
             return
         try:
-            self._send(message, self.handler.encode_response(response))
+            self._send(message, self._encode(message, response))
         finally:
             response.close()
+
+    def _encode(self, message: Message, response: Any) -> Iterator[dict[str, Any]]:
+        handler = self.handler
+        if (
+            not response.streaming
+            and handler.chunk_size < len(response.content) <= MAX_WHOLE_BYTES
+            and self._is_encoded_our_way
+            and _is_local(message.channel_layer)
+        ):
+            return iter((handler.encode_whole(response),))
+        return handler.encode_response(response)
 
     def _send(self, message: Message, answers: Iterator[dict[str, Any]]) -> None:
         """Send the response's messages, as long as there is somebody to take them."""
@@ -204,3 +230,9 @@ class ViewConsumer:
                 if not isinstance(failed[0][1], ChannelClosed | ChannelFull):
                     raise failed[0][1]
                 return
+
+
+def _is_local(channel_layer: Any) -> bool:
+    """Whether no message on the layer leaves this process: none is too large for it."""
+    local_only = getattr(channel_layer, "local_only", None)
+    return local_only is not None and local_only()

@@ -244,8 +244,12 @@ class AsgiRequest(HttpRequest):
             spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed with the request
                 settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
             )
-            while chunk := stream.read(65_536):
-                spool.write(chunk)
+            try:
+                while chunk := stream.read(65_536):
+                    spool.write(chunk)
+            except BaseException:
+                spool.close()
+                raise
             length = spool.tell()
             spool.seek(0)
             self._stream = spool
@@ -253,6 +257,10 @@ class AsgiRequest(HttpRequest):
 
     def close(self) -> None:
         super().close()
+        # Django's parser closes the file of an upload that breaks off in some cases only
+        for handler in self._upload_handlers:
+            if (file := getattr(handler, "file", None)) is not None:
+                file.close()
         stream = self.__dict__.get("_stream")
         if stream is not None:
             stream.close()

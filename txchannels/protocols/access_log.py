@@ -19,12 +19,19 @@ class AccessLog:
     Args:
         stream: Where they go; flushed by its own rules.
         now: The local time, with its zone.
+        open_again: Opens the stream's file anew; None for a stream that has no file.
 
     Thread: the reactor's.
     """
 
-    def __init__(self, stream: TextIO, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        now: Callable[[], datetime],
+        open_again: Callable[[], TextIO] | None = None,
+    ) -> None:
         self._stream = stream
+        self._open_again = open_again
         self._now = now
         self._is_failing = False
 
@@ -44,6 +51,21 @@ class AccessLog:
     def close(self) -> None:
         """Write out what is held back."""
         self._stream.flush()
+
+    def reopen(self) -> None:
+        """Go on in a new file: the one so far has been renamed."""
+        if self._open_again is None:
+            return
+        try:
+            stream = self._open_again()
+        except OSError as error:
+            log.error("The access log cannot be opened again: {error}", error=error)
+            return
+        former, self._stream = self._stream, stream
+        try:
+            former.close()
+        except OSError as error:
+            log.error("The former access log is incomplete: {error}", error=error)
 
     def _write(self, client: Any, what: str, status: str, size: str) -> None:
         host = client[0] if client else "-"

@@ -14,6 +14,8 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransp
 from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
+from txchannels.protocols.hangup import has_hung_up
+
 __all__ = ["Outlet"]
 
 _PIECE_BYTES = 65_536
@@ -84,7 +86,7 @@ class Outlet:
             self._enqueue(data)
             return
         if self._send is None:
-            self.transport.write(data)
+            self._write_pieces(data)
             return
         try:
             sent = self._send(data)
@@ -94,8 +96,20 @@ class Outlet:
             self.transport.write(data)  # the reactor finds out that the connection is lost
             return
         if sent < len(data):
-            self._enqueue(data[sent:])
+            self._enqueue(memoryview(data)[sent:])
             self.transport.registerProducer(self, False)
+
+    def _write_pieces(self, data: bytes) -> None:
+        """Give *data* to the transport, until that has enough for now."""
+        for at in range(0, len(data), _PIECE_BYTES):
+            self.transport.write(data[at : at + _PIECE_BYTES])
+            if self.stalled_since is not None:
+                self._enqueue(memoryview(data)[at + _PIECE_BYTES :])
+                return
+
+    def has_hung_up(self) -> bool:
+        """Whether the client has closed its side, as far as that can be seen without reading."""
+        return self._send is not None and has_hung_up(self.transport.socket)
 
     def close(self) -> None:
         """Close the connection when all is sent. Nothing can be written any more."""
@@ -138,7 +152,7 @@ class Outlet:
             return
         self.transport.loseConnection()
 
-    def _enqueue(self, data: bytes) -> None:
+    def _enqueue(self, data: bytes | memoryview) -> None:
         if self._queue is None:
             self._queue = bytearray()
             self.stalled_since = self._clock()

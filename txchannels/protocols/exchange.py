@@ -45,6 +45,8 @@ class Carrier(Protocol):
 
     def resume_body(self) -> None: ...
 
+    def start_body(self, exchange: Exchange) -> None: ...
+
 
 class Exchange:
     """See the module.
@@ -56,8 +58,9 @@ class Exchange:
         sent_bytes: How many bytes of content were sent.
         is_started: Whether it was handed to the application, or answered for it.
         is_body_complete: Whether the request's last byte has come.
-        moved_at: When it was started, or the application last took of the body.
+        moved_at: When it was started or began to wait, or the application last took of the body.
         is_over: Whether the response is complete or the client gone.
+        is_waiting: Whether it is to be started when fewer bodies are on their way.
 
     Thread: the reactor's.
     """
@@ -76,6 +79,7 @@ class Exchange:
         "is_chunked",
         "is_over",
         "is_started",
+        "is_waiting",
         "left",
         "moved_at",
         "path",
@@ -104,11 +108,14 @@ class Exchange:
         self.is_started = False
         self.is_chunked = False
         self.is_over = False
+        self.is_waiting = False
 
     @property
     def waits_for_body(self) -> bool:
-        """Whether the client is to send more, and is not held up by the application."""
-        return not self.is_body_complete and (self.is_over or not self._is_waiting_for_room)
+        """Whether the client is to send more, and is not held up by us."""
+        if self.is_body_complete or self.is_waiting:
+            return False
+        return self.is_over or not self._is_waiting_for_room
 
     def can_drain(self, limit: int) -> bool:
         """Whether what may still come of the body is at most *limit* bytes."""
@@ -134,10 +141,25 @@ class Exchange:
     def request_received(self) -> None:
         """The body is complete."""
         self.is_body_complete = True
-        if self.is_started:
+        is_streamed = self.is_started
+        if is_streamed:
             self.moved_at = self._site.clock()
         if self._body_channel is not None and not self._is_waiting_for_room and not self.is_over:
             self._send_body()
+        if is_streamed or self.is_waiting:
+            self._site.leave_stream(self)
+
+    def may_stream(self) -> bool:
+        """Whether it can be started before its body is complete; if not, it waits for that."""
+        if not self.is_waiting and not self._site.enter_stream(self):
+            self.is_waiting = True
+            self.moved_at = self._site.clock()
+        return not self.is_waiting
+
+    def stop_waiting(self) -> None:
+        """Fewer bodies are on their way: its turn has come."""
+        self.is_waiting = False
+        self._carrier.start_body(self)
 
     def start(self, client: Any, server: Any, scheme: str) -> None:
         """Hand the request to the application.
@@ -196,7 +218,13 @@ class Exchange:
         assert self._body_channel is not None
         content = self._take_body() if self._body else b""
         more = not self.is_body_complete
-        chunk: Message = {"content": content, "closed": False, "more_content": more}
+        chunk: Message = {
+            "reply_channel": self.reply_channel,
+            "offset": self._received_bytes - len(content),
+            "content": content,
+            "closed": False,
+            "more_content": more,
+        }
         try:
             is_taken = self._site.layer.offer(self._body_channel, chunk)
         except LayerError as error:
@@ -246,6 +274,10 @@ class Exchange:
                 raise  # it was sent: what failed came after it
             self._refuse_response(error)
 
+    def message_expired(self, channel: str, message: Message) -> None:
+        """No worker has taken the request, or read its body, in time."""
+        self.fail(503, "The server is busy; try again soon")
+
     def _begin_again(self) -> None:
         """The application failed after the head was sent; what it answers instead is too late."""
         log.info(
@@ -290,6 +322,8 @@ class Exchange:
         if self._body_channel is not None:
             self._end_body()
         self._body.clear()
+        if not self.is_body_complete:
+            site.leave_stream(self)
 
     def _end_body(self) -> None:
         """Forget what the application has not read, and wake it if it may still be reading."""

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["SiteFactory"]
 
 
+#: Connections over the limit that are told so at the same time: each is a descriptor. More
+#: are closed without a word.
+_MIN_REFUSED = 8
+_MAX_REFUSED = 128
+
+
 class SiteFactory(ServerFactory):
     """Builds connections of *site*. Thread: the reactor's."""
 
@@ -23,5 +29,11 @@ class SiteFactory(ServerFactory):
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """A connection; None, and Twisted closes it, for those that nothing can be said to."""
+        limit = self._site.http.max_connections
+        refused = min(_MAX_REFUSED, max(_MIN_REFUSED, limit // 32))
+        if self._site.connections >= limit + refused:
+            self._site.count("http.too_many_connections")
+            return None
         return HttpConnection(self._site)

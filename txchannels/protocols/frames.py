@@ -38,12 +38,18 @@ PONG = 0xA
 _SHORT_BYTES = 126
 _LONG_BYTES = 65_536
 
+#: A message's frames: the most, and how many bytes the message must have for each of them
+#: beyond the first few. A frame costs the same however small it is.
+_MAX_MESSAGE_FRAMES = 1024
+_FREE_FRAMES = 128
+_BYTES_PER_FRAME = 64
+
 #: RFC 6455, section 7.4.1, and what IANA's registry added: those that may be on the wire.
 _REGISTERED_CODES = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 
 
 class FrameEvents(Protocol):
-    """Who hears what the frames meant."""
+    """Who hears what the frames meant. A PeerError that it raises ends the reading."""
 
     def text_received(self, text: str) -> None: ...
 
@@ -227,6 +233,7 @@ class _Autobahn(WebSocketServerProtocol):
         self.utf8validator = Utf8Validator()
         self._message = bytearray()
         self._message_bytes = 0
+        self._message_frames = 0
         self._is_closed = False
 
     @property
@@ -250,9 +257,16 @@ class _Autobahn(WebSocketServerProtocol):
         self._is_binary = is_binary
         self._message = bytearray()
         self._message_bytes = 0
+        self._message_frames = 0
 
     def _onMessageFrameBegin(self, length: int) -> None:
         self._message_bytes += length
+        self._message_frames = frames = self._message_frames + 1
+        if frames > _FREE_FRAMES and (
+            frames > _MAX_MESSAGE_FRAMES
+            or self._message_bytes < (frames - _FREE_FRAMES) * _BYTES_PER_FRAME
+        ):
+            self._fail_connection(1008, "A message in too many frames")
         if self._message_bytes > self._max_message_bytes:
             self._fail_connection(1009, f"A message has at most {self._max_message_bytes} bytes")
 

@@ -40,6 +40,9 @@ _LINGER_BYTES = 2**26
 #: At a stop, a client whose answer is so old has read it: no need to wait for its close.
 _JUST_NOW_SECONDS = 1.0
 
+#: Statuses of responses that end with their heads, as all to HEAD do (RFC 9112, section 6.3).
+_NO_BODY = (204, 304)
+
 #: What may still come of a body that nobody reads, for the connection to be kept.
 _DRAIN_BYTES = 2**20
 
@@ -77,6 +80,7 @@ class HttpConnection(Protocol):
         self._server = site.address_of(transport.getHost())
         if not site.add_connection(self):
             self._refuse(503, "Too many connections")
+            self._outlet.drop()  # it must not keep its descriptor while a client lingers
 
     # Bytes in
 
@@ -132,7 +136,7 @@ class HttpConnection(Protocol):
         exchange.body_received(data)
         if not exchange.is_started:
             if exchange is self._exchanges[0] and exchange.should_start():
-                self._start(exchange)
+                self._start_streamed(exchange)
         elif exchange.is_over and not exchange.can_drain(_DRAIN_BYTES):
             self._close()
 
@@ -144,6 +148,8 @@ class HttpConnection(Protocol):
         if exchange is self._exchanges[0]:
             if not exchange.is_started:
                 self._start(exchange)
+                if self._is_paused and len(self._exchanges) == 1 and not exchange.is_over:
+                    self._resume()  # it has waited for its turn, and its body was here already
             elif exchange.is_over:
                 self._next()
 
@@ -164,7 +170,9 @@ class HttpConnection(Protocol):
         self._outlet.stopProducing()
         exchanges, self._exchanges = self._exchanges, deque()
         for exchange in exchanges:
-            if exchange.is_started and not exchange.is_over:
+            if exchange.is_waiting:
+                self._site.leave_stream(exchange)
+            elif exchange.is_started and not exchange.is_over:
                 exchange.end()
                 self._site.log_access(exchange, self._client)
 
@@ -178,6 +186,7 @@ class HttpConnection(Protocol):
                 self._fail_body(exchange, error.status, error.reason)
                 return
             exchanges.pop()
+            self._site.leave_stream(exchange)
         if exchanges:
             self._failure = error
             self._pause()
@@ -204,6 +213,19 @@ class HttpConnection(Protocol):
             exchange.start(client, server, scheme)
         except PeerError as error:
             exchange.fail(error.status, error.reason)
+
+    def _start_streamed(self, exchange: Exchange) -> None:
+        """Start a request whose body may come later, or let it wait until one may."""
+        if exchange.is_body_complete or exchange.may_stream():
+            self._start(exchange)
+        else:
+            self._pause()
+
+    def start_body(self, exchange: Exchange) -> None:
+        """The turn of *exchange*, which has waited, has come."""
+        self._start(exchange)
+        if not exchange.is_over:
+            self._resume()
 
     def _answer_for_server(self, exchange: Exchange) -> None:
         """RFC 9110, section 9.3.7: ``OPTIONS *`` asks about the server, not a resource."""
@@ -241,7 +263,9 @@ class HttpConnection(Protocol):
         while self._exchanges and not self._is_closing:
             exchange = self._exchanges[0]
             if not exchange.is_started and exchange.should_start():
-                self._start(exchange)
+                self._start_streamed(exchange)
+                if exchange.is_waiting:
+                    break
                 continue
             if not exchange.is_started:
                 self._expect_body(exchange.head)
@@ -285,17 +309,18 @@ class HttpConnection(Protocol):
         """
         site = self._site
         head = exchange.head
-        if site.is_stopping or not (
-            more or exchange.is_body_complete or exchange.can_drain(_DRAIN_BYTES)
+        is_last = not more or head.method == "HEAD" or status in _NO_BODY
+        if site.is_stopping or (
+            is_last and not (exchange.is_body_complete or exchange.can_drain(_DRAIN_BYTES))
         ):
             head.keep_alive = False
         encoded, has_body, left, exchange.is_chunked = encode_response(
             head, status, fields, len(content), more, site.date_line()
         )
         exchange.status = status
-        if more:
-            exchange.left = left if has_body else 0
-            self._write_content(exchange, content if has_body else b"", True, encoded)
+        if not is_last:
+            exchange.left = left
+            self._write_content(exchange, content, True, encoded)
             return
         if has_body and content:
             encoded += content
@@ -381,7 +406,9 @@ class HttpConnection(Protocol):
         """Hold the connection to its time limits; called again and again."""
         stalled_since = self._outlet.stalled_since
         http = self._site.http
-        if stalled_since is not None and now - stalled_since > http.send_timeout_seconds:
+        if self._is_paused and self._outlet.has_hung_up():
+            self._outlet.abort()
+        elif stalled_since is not None and now - stalled_since > http.send_timeout_seconds:
             self._site.count("http.send_timeout")
             self._outlet.abort()
         elif self._is_closing:
@@ -404,8 +431,10 @@ class HttpConnection(Protocol):
             if self._rate.is_too_slow(elapsed):
                 self._fail_body(exchange, 408, "The request's body came too slowly")
             return
-        waited = now - exchange.moved_at if exchange.is_started else 0.0
+        is_waited_for = exchange.is_started or exchange.is_waiting
+        waited = now - exchange.moved_at if is_waited_for else 0.0
         if exchange.status == 0 and waited > self._site.http.response_timeout_seconds:
+            exchange.is_started = True  # and if it is by this answer: it is logged
             exchange.fail(503, "The application did not answer in time.")
 
     def _check_idle(self, now: float) -> None:

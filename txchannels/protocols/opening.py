@@ -56,7 +56,10 @@ class Opening:
         site = self._site
         path, query_string = split_target(head)
         host = asked_host(head, site.http.proxy_hops)
-        if not is_origin_allowed(self._handshake.origin, host, scheme, site.websocket.origins):
+        origin = self._handshake.origin
+        if origin is not None:
+            self._check_host(host)
+        if not is_origin_allowed(origin, host, scheme, site.websocket.origins):
             site.count("websocket.origin")
             raise PeerError("This origin may not open a WebSocket here", status=403)
         if site.is_stopping:
@@ -72,6 +75,13 @@ class Opening:
             "order": 0,
             "subprotocols": self._handshake.protocols,
         }
+
+    def _check_host(self, host: str) -> None:
+        """A page whose own name leads here (DNS rebinding) is of the host that it asks for."""
+        if not self._site.is_host_allowed(host):
+            self._site.count("websocket.host")
+            log.warn("A WebSocket for {host!r} is refused: ALLOWED_HOSTS lacks it", host=host)
+            raise PeerError("This host has no WebSockets", status=403)
 
     def response(self, asked: str | None) -> bytes:
         """The response that opens the socket, with the subprotocol that the application chose.

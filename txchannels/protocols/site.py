@@ -50,6 +50,8 @@ class Target(Protocol):
 
     def message_received(self, message: Message) -> None: ...
 
+    def message_expired(self, channel: str, message: Message) -> None: ...
+
 
 class Site:
     """See the module.
@@ -61,6 +63,7 @@ class Site:
         clock: The time in seconds; only differences count.
         wall_clock: Seconds since the epoch, for the Date field.
         access_log: Told of each request and socket; None for nobody.
+        is_host_allowed: Whether pages may open sockets on a host (and port); None for any.
 
     Attributes:
         counters: How often each limit was met, each error answered.
@@ -70,7 +73,7 @@ class Site:
 
     retry_after_seconds = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is shared comes from many rooms, each by name
         self,
         http: HttpSettings,
         websocket: WebSocketSettings,
@@ -79,11 +82,13 @@ class Site:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         access_log: AccessLog | None = None,
+        is_host_allowed: Callable[[str], bool] | None = None,
     ) -> None:
         self.http = http
         self.websocket = websocket
         self.layer = layer
         self.clock = clock
+        self.is_host_allowed = is_host_allowed or _is_any_host
         self.counters: Counter[str] = Counter()
         self.is_stopping = False
         self.head_limits = HeadLimits(
@@ -94,12 +99,17 @@ class Site:
         self._connections: set[Connection] = set()
         self._targets: dict[str, Target] = {}
         self._late: dict[str, deque[Message]] = {}
+        self._streams: set[Exchange] = set()
+        self._waiting_streams: dict[Exchange, None] = {}
+        self._is_starting_streams = False
         self._count = 0
         self._checked_at = clock()
         self._date_line = b""
         self._tell_date()
         self.prefix = f"txchannels.{secrets.token_hex(6)}!"
         self.inbox = layer.open_inbox(self.prefix, self._deliver)
+        self._expired = 0
+        layer.when_expired(self._message_expired)
 
     # Reply channels
 
@@ -121,6 +131,21 @@ class Site:
 
     def _deliver(self, batch: list[tuple[Targets, Message]]) -> None:
         deliver(self._targets, batch)
+
+    def _message_expired(self, channel: str, message: Message) -> None:
+        """No worker has taken a message in time: whoever waits for its end must not wait on."""
+        self._expired += 1
+        self.count("layer.expired")
+        target = self._targets.get(message.get("reply_channel", ""))
+        if target is not None:
+            target.message_expired(channel, message)
+        elif channel == "websocket.disconnect":  # without it, ghosts would stay
+            self.send_later(channel, message)
+
+    def _report_expired(self) -> None:
+        expired, self._expired = self._expired, 0
+        if expired:
+            log.warn("{count} messages expired: no worker was free for them", count=expired)
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
@@ -148,6 +173,36 @@ class Site:
         except LayerError:
             self.count("layer.unavailable")
             return True
+
+    # Bodies that flow to their views, each of which holds a thread
+
+    def enter_stream(self, exchange: Exchange) -> bool:
+        """Whether *exchange* may start with an unfinished body; else it waits for its turn."""
+        if len(self._streams) < self.http.max_streamed_bodies:
+            self._streams.add(exchange)
+            return True
+        self._waiting_streams[exchange] = None
+        self.count("http.too_many_bodies")
+        return False
+
+    def leave_stream(self, exchange: Exchange) -> None:
+        """*exchange*'s body is complete, or nobody's any more: another one's turn."""
+        self._waiting_streams.pop(exchange, None)
+        exchange.is_waiting = False
+        self._streams.discard(exchange)
+        if not self._is_starting_streams and self._waiting_streams:
+            self._start_streams()
+
+    def _start_streams(self) -> None:
+        self._is_starting_streams = True  # one that ends at once is no reason to recurse
+        try:
+            while self._waiting_streams and len(self._streams) < self.http.max_streamed_bodies:
+                exchange = next(iter(self._waiting_streams))
+                del self._waiting_streams[exchange]
+                self._streams.add(exchange)
+                exchange.stop_waiting()
+        finally:
+            self._is_starting_streams = False
 
     # Connections
 
@@ -186,6 +241,7 @@ class Site:
         now = self.clock()
         elapsed, self._checked_at = now - self._checked_at, now
         self._tell_date()
+        self._report_expired()
         for connection in list(self._connections):
             try:
                 connection.check(now, elapsed)
@@ -250,3 +306,7 @@ class Site:
         """Tell the access log of a socket's event."""
         if self._access_log is not None:
             self._access_log.socket(client, event, target, code)
+
+
+def _is_any_host(_host: str) -> bool:
+    return True

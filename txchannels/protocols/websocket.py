@@ -47,6 +47,12 @@ CONNECTING, OPEN, CLOSING, ENDING, REJECTED, LOST = range(6)
 #: Frames that a client may send before it knows that the socket is open.
 _MAX_EARLY_BYTES = 65_536
 
+#: Pings and pongs between two checks, about a second: each costs as much as a message.
+_MAX_CONTROL_FRAMES = 500
+
+#: What a client may send after the end of its socket, until it sees that end.
+_LINGER_BYTES = 2**20
+
 
 @implementer(IProtocol)
 class Socket:
@@ -58,12 +64,15 @@ class Socket:
     __slots__ = (
         "_client",
         "_code",
+        "_control_frames",
         "_early",
         "_is_heard",
         "_is_paused",
         "_is_pinged",
+        "_linger_bytes",
         "_opening",
         "_outlet",
+        "_ping",
         "_quiet_since",
         "_reader",
         "_since",
@@ -83,6 +92,8 @@ class Socket:
         self._opening: Opening | None = None
         self._target = b""
         self._early = b""
+        self._ping: bytes | None = None
+        self._control_frames = self._linger_bytes = 0
         self._state = CONNECTING
         self._code = 1006
         self._since = self._quiet_since = site.clock()
@@ -164,10 +175,17 @@ class Socket:
                 reader.feed(data)
             except PeerError as error:
                 self._peer_failed(error)
+            if self._ping is not None:
+                self._answer_ping()
         elif state == CONNECTING:
             self._early += data
             if len(self._early) > _MAX_EARLY_BYTES:
                 self.pause_reading()
+        else:
+            self._linger_bytes += len(data)
+            if self._linger_bytes > _LINGER_BYTES:
+                self._site.count("websocket.linger_bytes")
+                self._outlet.abort()
 
     def text_received(self, text: str) -> None:
         if self._state == OPEN:
@@ -179,15 +197,28 @@ class Socket:
 
     def ping_received(self, payload: bytes) -> None:
         # RFC 6455, section 5.5.3: of several pings, the last may be answered alone
-        if self._state == OPEN and not self._outlet.is_blocked:
-            self._outlet.write(encode_frame(PONG, payload))
+        self._count_control_frame()
+        self._ping = payload
 
     def pong_received(self, payload: bytes) -> None:
         """Any byte shows that the client lives; the pong says nothing more."""
+        self._count_control_frame()
+
+    def _count_control_frame(self) -> None:
+        self._control_frames += 1
+        if self._control_frames > _MAX_CONTROL_FRAMES:
+            self._site.count("websocket.control_frames")
+            raise PeerError("too many control frames", close_code=1008)
+
+    def _answer_ping(self) -> None:
+        payload, self._ping = self._ping, None
+        if payload is not None and self._state == OPEN and not self._outlet.is_blocked:
+            self._outlet.write(encode_frame(PONG, payload))
 
     def close_received(self, code: int) -> None:
         # RFC 6455, section 5.5.1: a close is answered by a close, then the server drops
         self._code = code
+        self._answer_ping()
         if self._state == OPEN:
             self._outlet.write(encode_close(code))
         self._set_state(ENDING)
@@ -197,6 +228,7 @@ class Socket:
         """RFC 6455, section 7.1.7: say why, and end the connection."""
         self._site.count(f"websocket.{error.close_code}")
         self._code = error.close_code
+        self._answer_ping()
         if self._state == OPEN:
             self._outlet.write(encode_close(error.close_code, error.reason))
         self._set_state(ENDING)
@@ -257,6 +289,12 @@ class Socket:
             self._reply(message)
         elif self._state == CONNECTING:
             self._answer_handshake(message)
+
+    def message_expired(self, channel: str, message: Message) -> None:
+        """No worker has taken one of this socket's messages in time."""
+        if self._state == CONNECTING:
+            self._reject(503, "The server is busy; try again soon")
+        self._turns.consumed(message["order"])
 
     def _reply(self, message: Message) -> None:
         frame = encode_reply(message)
@@ -325,6 +363,7 @@ class Socket:
         """Hold the socket to its time limits; called again and again."""
         limits = self._site.websocket
         state = self._state
+        self._control_frames = 0
         stalled_since = self._outlet.stalled_since
         if stalled_since is not None and now - stalled_since > limits.send_timeout_seconds:
             self._drop("websocket.send_timeout")

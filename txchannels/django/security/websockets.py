@@ -14,16 +14,11 @@ from types import MethodType
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
-from django.http.request import split_domain_port, validate_host
-
 from txchannels.django.exceptions import DenyConnection
+from txchannels.django.hosts import is_host_allowed
 from txchannels.django.message import Message
 
 __all__ = ["AllowedHostsOnlyOriginValidator", "BaseOriginValidator", "allowed_hosts_only"]
-
-#: What Django allows under DEBUG when ALLOWED_HOSTS is empty.
-_LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 
 class BaseOriginValidator:
@@ -74,13 +69,9 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
         if not origin:
             return False
         try:
-            host, _ = split_domain_port(urlsplit(origin).netloc)
+            return is_host_allowed(urlsplit(origin).netloc)
         except ValueError:
             return False
-        allowed = settings.ALLOWED_HOSTS
-        if settings.DEBUG and not allowed:
-            allowed = _LOCAL_HOSTS
-        return bool(host) and bool(validate_host(host, allowed))
 
 
 allowed_hosts_only = AllowedHostsOnlyOriginValidator

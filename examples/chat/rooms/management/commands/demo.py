@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils.text import slugify
 
@@ -40,20 +40,17 @@ class Command(BaseCommand):
 
     help = "Make the users demo/demo and ada/ada, and rooms with a few messages."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--url", default="http://127.0.0.1:8000/", help="where the chat will be, to print it"
-        )
-
     @transaction.atomic
-    def handle(self, *args: Any, url: str, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("Users with such passwords are for a demo: DEBUG is off.")
         users = {name: make_user(name) for name in USERS}
         for name, (topic, *said) in ROOMS.items():
             make_room(name, topic, [(users[author], text) for author, text in said])
         logins = " or ".join(f"{name} / {name}" for name in USERS)
-        self.stdout.write(self.style.SUCCESS(f"The chat: {url}  Log in as {logins}"))
+        self.stdout.write(
+            self.style.SUCCESS(f"Log in as {logins}; the server says where when it listens.")
+        )
 
 
 def make_user(name: str) -> Any:
