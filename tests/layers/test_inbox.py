@@ -247,7 +247,7 @@ def test_a_protocol_servers_reply_channels_take_a_few_messages_each():
     other = MemoryLayer(channel_capacity={"txchannels.*": 20}).hub.open_inbox(
         "txchannels.a!", print, lambda call: None
     )
-    for one, room in ((inbox, 8), (other, 20)):
+    for one, room in ((inbox, 32), (other, 20)):
         channel = one.open("1")
         assert [one.offer(channel, {}) for _ in range(room + 1)] == [True] * room + [False]
 

@@ -39,7 +39,7 @@ SEND_WAIT_SECONDS = 90.0
 
 #: A content of up to so many bytes goes whole through a layer in this process: it is in
 #: memory already, and a client that reads slowly then holds no thread.
-MAX_WHOLE_BYTES = 2**24
+MAX_WHOLE_BYTES = 2**20
 
 #: Names of response headers, encoded; few are ever used.
 _MAX_NAMES = 1024

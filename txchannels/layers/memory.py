@@ -22,7 +22,7 @@ __all__ = ["DEFAULT_CAPACITIES", "MemoryLayer"]
 #: Capacities of the protocol servers' channels, after what the site's CONFIG names.
 DEFAULT_CAPACITIES: dict[str | Pattern[str], int] = {
     "http.request.body?*": 16,
-    "txchannels.*!": 8,  # each reply channel: a view is not to be far ahead of its client
+    "txchannels.*!": 32,  # each reply channel: a view is not to be far ahead of its client
     "http.*": 1000,
     "websocket.*": 10_000,
 }
