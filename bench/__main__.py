@@ -35,8 +35,9 @@ def main() -> int:
         arguments.client_core,
     )
     try:
-        _prepare(options)
-        outcomes = _run(_chosen(arguments.only), options, update_readme=arguments.update_readme)
+        with machine.only_run():
+            _prepare(options)
+            outcomes = _run(_chosen(arguments.only), options, update_readme=arguments.update_readme)
     except machine.BenchError as error:
         tell(f"bench: {error}\n")
         return 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import platform
 import resource
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -39,10 +42,24 @@ class BenchError(Exception):
     """Something that the reader of the terminal must put right."""
 
 
+@contextlib.contextmanager
+def only_run() -> Iterator[None]:
+    """Hold the cores, the database and the logs for one run.
+
+    Raises: BenchError: Another run of this tree holds them.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BenchError("Another bench/run is measuring here: wait for its end.") from error
+        yield
+
+
 def compile_wsload() -> None:
     """Build the WebSocket load generator when it is older than its source."""
     source = BENCH / "wsload.c"
-    BUILD.mkdir(parents=True, exist_ok=True)
     if WSLOAD.exists() and WSLOAD.stat().st_mtime >= source.stat().st_mtime:
         return
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
