@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -77,6 +78,13 @@ class Window:
     def wait(self, is_so: Callable[[], Any], what: str) -> None:
         waiting = WebDriverWait(self.driver, WAIT_SECONDS, poll_frequency=0.05)
         waiting.until(lambda driver: is_so(), f"Never came: {what}")
+
+    def wait_to_show(self, look: Callable[[], Any], wanted: Any) -> None:
+        """Wait until *look* returns *wanted*; otherwise say what it returned at last."""
+        try:
+            self.wait(lambda: look() == wanted, str(wanted))
+        except TimeoutException:
+            assert look() == wanted
 
     def resize(self, width: int, height: int, scheme: str = "light") -> None:
         """Be a screen of that size, whose owner likes things *scheme*: light or dark."""

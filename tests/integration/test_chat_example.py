@@ -130,7 +130,7 @@ def enter(window: Window, path: str) -> None:
 
 
 def wait_for_path(window: Window, path: str) -> None:
-    window.wait(lambda: window.path == path, f"{path}; this is {window.path}")
+    window.wait_to_show(lambda: window.path, path)
 
 
 def wait_for_connection(window: Window) -> None:
@@ -148,7 +148,7 @@ def said(window: Window) -> list[str]:
 
 
 def wait_for_said(window: Window, *texts: str) -> None:
-    window.wait(lambda: said(window) == list(texts), f"{texts}; there was {said(window)}")
+    window.wait_to_show(lambda: said(window), list(texts))
 
 
 def people(window: Window) -> list[str]:
@@ -156,7 +156,7 @@ def people(window: Window) -> list[str]:
 
 
 def wait_for_people(window: Window, *names: str) -> None:
-    window.wait(lambda: people(window) == list(names), f"{names}; there were {people(window)}")
+    window.wait_to_show(lambda: people(window), list(names))
 
 
 def take_picture(window: Window, name: str) -> None:
@@ -361,6 +361,38 @@ def test_what_was_missed_meanwhile_is_caught_up_without_a_reload(
         ada.driver.delete_network_conditions()
     wait_for_said(ada, "Seen", "Missed")
     wait_for_people(demo, "ada", "demo")
+
+
+def test_the_newest_list_of_people_stays_whatever_arrives_after_it(
+    room: str, demo: Window
+) -> None:
+    """Ada's arrival may be told to everybody before demo's own consumer has returned."""
+    tell_out_of_order = """
+        const people = (version, ...names) => ({
+          type: "people",
+          version,
+          people: names.map((name) => ({ name, initials: name[0], hue: 1 })),
+        });
+        window.WebSocket = class {
+          static OPEN = 1;
+          readyState = 1;
+          constructor() { setTimeout(() => this.tell()); }
+          close() {}
+          tell() {
+            this.onopen();
+            for (const frame of [
+              people(6e9, "ada", "demo"),
+              { type: "history", messages: [], earlier: false },
+              people(5e9, "demo"),
+            ]) this.onmessage({ data: JSON.stringify(frame) });
+            document.body.dataset.told = "true";
+          }
+        };
+        dispatchEvent(new Event("offline"));
+    """
+    demo.script(tell_out_of_order)
+    demo.find("body[data-told=true]")
+    assert people(demo) == ["ada", "demo"]
 
 
 def test_nonsense_is_answered_politely(room: str, demo: Window, ada: Window) -> None:

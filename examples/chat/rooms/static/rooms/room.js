@@ -33,7 +33,6 @@ const onFrame = {
     if (earlier || log.isEmpty) find("earlier").hidden = !earlier;
     show(messages);
     caughtUp = true;
-    peopleVersion = 0;
     outbox.items.forEach(send);
     find("log").ariaBusy = "false";
   },
@@ -179,6 +178,7 @@ const connection = new Connection(
 
     lost({ code, wasOpen }) {
       caughtUp = false;
+      peopleVersion = 0;
       [...typing.keys()].forEach(stopTyping);
       clearTimeout(overdue);
       overdue = 0;
