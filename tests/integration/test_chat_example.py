@@ -363,9 +363,7 @@ def test_what_was_missed_meanwhile_is_caught_up_without_a_reload(
     wait_for_people(demo, "ada", "demo")
 
 
-def test_the_newest_list_of_people_stays_whatever_arrives_after_it(
-    room: str, demo: Window
-) -> None:
+def test_the_newest_list_of_people_stays_whatever_arrives_after_it(room: str, demo: Window) -> None:
     """Ada's arrival may be told to everybody before demo's own consumer has returned."""
     tell_out_of_order = """
         const people = (version, ...names) => ({
