@@ -230,8 +230,16 @@ class HubMachine(RuleBasedStateMachine):
             if channel in self.inbox:
                 self.members[group][channel] = float("inf")
         else:
+            self.evict(channel)
             self.members[group][channel] = self.clock.seconds() + GROUP_EXPIRY
-            self.may_be_evicted.discard(channel)
+
+    def evict(self, channel):
+        """A message that has expired unread ends the memberships that there were until now."""
+        self.forget_expired(owner_of(channel))
+        if channel in self.may_be_evicted:
+            self.may_be_evicted.remove(channel)
+            for members in self.members.values():
+                members.pop(channel, None)
 
     @rule(group=groups, channel=st.sampled_from(UNOWNED + OWNED))
     def group_discard(self, group, channel):

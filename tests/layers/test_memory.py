@@ -368,3 +368,14 @@ def test_a_program_that_is_no_daemon_needs_no_twisted():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("channel", ["chat", "local!a"])
+def test_a_renewed_membership_outlives_what_had_expired_before(make_layer, clock, channel):
+    hub = make_layer(expiry=10).hub
+    hub.send(channel, {})
+    hub.group_add("room", channel)
+    clock.advance(11)
+    hub.group_add("room", channel)
+    assert hub.take([channel, "local!"]) is None
+    assert hub.group_channels("room") == [channel]

@@ -1,5 +1,9 @@
 """The books of a layer: every message that was sent is delivered, dropped, lost or still waits.
 
+Where hubs are joined, a message that leaves one of them is booked there as forwarded and
+where it comes in as arrived; over all hubs, what was forwarded and did not arrive waits on
+the server or was lost there.
+
 Counts are kept by channel; the channels of one pattern (``name?...``) or one prefix
 (``prefix!...``) share an account, so that the books do not grow with the clients.
 """
@@ -7,9 +11,20 @@ Counts are kept by channel; the channels of one pattern (``name?...``) or one pr
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-__all__ = ["CLOSED", "EXPIRED", "FLUSHED", "FULL", "LOST", "Account", "Accounts", "family_of"]
+__all__ = [
+    "CLOSED",
+    "EXPIRED",
+    "FLUSHED",
+    "FULL",
+    "LOST",
+    "REFUSED",
+    "UNAVAILABLE",
+    "Account",
+    "Accounts",
+    "family_of",
+]
 
 #: Why a message was dropped.
 FULL = "full"
@@ -17,6 +32,8 @@ EXPIRED = "expired"
 CLOSED = "closed"
 FLUSHED = "flushed"
 LOST = "lost"
+REFUSED = "refused"
+UNAVAILABLE = "unavailable"
 
 MAX_ACCOUNTS = 10_000
 OTHERS = "#others"
@@ -24,24 +41,31 @@ OTHERS = "#others"
 
 @dataclass(slots=True)
 class Account:
-    """What became of the messages of one channel; ``sent`` is always the sum of the rest.
+    """What became of the messages of one channel.
+
+    ``sent + arrived`` is always the sum of the rest and of what waits.
 
     Attributes:
         sent: How many were sent, those that found no room included.
         delivered: How many were handed to a reader.
         dropped: How many were not, by reason.
         lost: How many died with the worker that was running them.
+        forwarded: How many went on to another hub, or may have.
+        arrived: How many came from another hub.
     """
 
     sent: int = 0
     delivered: int = 0
     lost: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    forwarded: int = 0
+    arrived: int = 0
 
     @property
     def pending(self) -> int:
         """How many wait now."""
-        return self.sent - self.delivered - self.lost - self.dropped.total()
+        came = self.sent + self.arrived
+        return came - self.forwarded - self.delivered - self.lost - self.dropped.total()
 
     def add(self, other: Account) -> None:
         """Add what *other* has booked."""
@@ -49,10 +73,12 @@ class Account:
         self.delivered += other.delivered
         self.lost += other.lost
         self.dropped.update(other.dropped)
+        self.forwarded += other.forwarded
+        self.arrived += other.arrived
 
     def copy(self) -> Account:
         """What is booked until now."""
-        return Account(self.sent, self.delivered, self.lost, Counter(self.dropped))
+        return replace(self, dropped=Counter(self.dropped))
 
 
 class Accounts:

@@ -1,4 +1,7 @@
-"""How many messages may wait in a channel: the first glob or pattern that matches its name."""
+"""How many messages may wait in a channel, and the checks of such settings.
+
+The first glob or pattern that matches a channel's name says its capacity.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from fnmatch import translate
 
 from txchannels.errors import ConfigurationError
 
-__all__ = ["Capacities"]
+__all__ = ["DEFAULT_CAPACITIES", "Capacities", "read_seconds", "site_capacities"]
+
+
+#: Capacities of the protocol servers' channels, after what the site's CONFIG names.
+DEFAULT_CAPACITIES: dict[str | re.Pattern[str], int] = {
+    "http.request.body?*": 16,
+    "txchannels.*!": 32,  # each reply channel: a view is not to be far ahead of its client
+    "http.*": 1000,
+    "websocket.*": 10_000,
+}
 
 
 class Capacities:
@@ -45,4 +57,27 @@ class Capacities:
 def _positive(setting: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigurationError(setting, value, "must be a whole number, 1 or more")
+    return value
+
+
+def site_capacities(
+    capacity: object, channel_capacity: Mapping[str | re.Pattern[str], int] | None
+) -> Capacities:
+    """The capacities that a site's CONFIG asks for, and `DEFAULT_CAPACITIES` after them.
+
+    Raises: ConfigurationError: A capacity is no positive whole number.
+    """
+    by_channel = {**(channel_capacity or {})}
+    for pattern, value in DEFAULT_CAPACITIES.items():
+        by_channel.setdefault(pattern, value)
+    return Capacities(_positive("capacity", capacity), by_channel)
+
+
+def read_seconds(setting: str, value: object) -> float:
+    """*value*, if it is a positive number of seconds.
+
+    Raises: ConfigurationError: It is not.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise ConfigurationError(setting, value, "must be a number of seconds, more than 0")
     return value

@@ -85,10 +85,20 @@ class Groups:
             if not groups:
                 del self._memberships[channel]
 
+    def memberships(self, channel: str) -> tuple[str, ...]:
+        """The groups that *channel* is a member of."""
+        return tuple(self._memberships.get(channel, ()))
+
     def leave_all(self, channel: str) -> None:
         """End every membership of *channel*."""
-        for name in tuple(self._memberships.get(channel, ())):
+        for name in self.memberships(channel):
             self.discard(name, channel)
+
+    def owned(self) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+        """Every group's owned members, as (group, owner, channels)."""
+        for name, group in self._groups.items():
+            for owner in group.owned:
+                yield name, owner, group.snapshot(owner)
 
     def snapshots(self, name: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
         """The owned members of a group, as (owner, channels)."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from threading import Lock
 
 from txchannels.errors import ChannelClosed, ChannelFull
-from txchannels.layers.accounts import FULL, Account, Accounts
+from txchannels.layers.accounts import FULL, REFUSED, UNAVAILABLE, Account, Accounts
 from txchannels.layers.capacities import Capacities
 from txchannels.layers.groups import Groups
 from txchannels.layers.inbox import Batch, Inbox
@@ -64,6 +64,7 @@ class Hub:
         )
         self._expiry_watchers: list[Callable[[str, Message], None]] = []
         self._by_name = self._queues.by_name
+        self._make_inbox: type[Inbox] = Inbox
 
     def when_expired(self, callback: Callable[[str, Message], None]) -> None:
         """Call *callback*, which must not call the hub, with each message that expires unread."""
@@ -233,7 +234,7 @@ class Hub:
         with self._lock:
             if prefix in self._inboxes:
                 raise ValueError(f"The prefix {prefix} has an owner already")
-            inbox = self._inboxes[prefix] = Inbox(
+            inbox = self._inboxes[prefix] = self._make_inbox(
                 self,
                 prefix,
                 capacity=self._capacities.of(prefix),
@@ -246,10 +247,14 @@ class Hub:
 
     def group_add(self, group: str, channel: str) -> None:
         """Make *channel* a member, unless its owner is known to be gone."""
-        inbox = self._inboxes.get(owner_of(channel))
+        name = owner_of(channel)
+        inbox = self._inboxes.get(name)
         with self._lock:
             # Looked up under the lock: the inbox lets go of a channel first, and takes the
             # lock to end its memberships after that. So none is added behind its back.
+            if inbox is None and (queue := self._by_name.get(name)) is not None:
+                # What has expired until now may end memberships until now, not this one.
+                self._queues.drop_expired(queue)
             if inbox is None or channel in inbox:
                 self._groups.add(group, channel, inbox)
 
@@ -290,7 +295,7 @@ class Hub:
         return books
 
     def statistics(self, channel: str | None = None) -> dict[str, float]:
-        """Counts in ASGI's words, of one channel (its family's) or of all."""
+        """Counts in ASGI's words of what is here, of one channel (its family's) or of all."""
         name = None if channel is None else owner_of(channel)
         with self._lock:
             account = self._accounts.total() if channel is None else self._accounts.of(channel)
@@ -301,8 +306,9 @@ class Hub:
                     on_their_way = inbox.read_account()
                     account.add(on_their_way)
                     pending += on_their_way.pending
+        elsewhere = account.forwarded + account.dropped[REFUSED] + account.dropped[UNAVAILABLE]
         return {
-            "messages_count": account.sent - account.dropped[FULL],
+            "messages_count": account.sent - account.dropped[FULL] - elsewhere,
             "messages_pending": pending,
             "messages_max_age": max_age,
             "channel_full_count": account.dropped[FULL],

@@ -119,6 +119,24 @@ class Inbox:
             self._call_from_thread(self._drain)
         return True
 
+    def accept(self, channel: str, message: Message) -> bool:
+        """Take a message that another hub had room for; False when *channel* is closed.
+
+        Thread: any.
+        """
+        with self._lock:
+            self._account.arrived += 1
+            count = self._on_their_way.get(channel)
+            if count is None:
+                self._account.dropped[CLOSED] += 1
+                return False
+            self._on_their_way[channel] = count + 1
+            self._batch.append((channel, message))
+            wake, self._is_woken = not self._is_woken, True
+        if wake:
+            self._call_from_thread(self._drain)
+        return True
+
     def put_group(self, channels: tuple[str, ...], message: Message) -> int:
         """Take one message for many channels; returns how many of them could not have it.
 

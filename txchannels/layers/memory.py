@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from re import Pattern
 from typing import TYPE_CHECKING
 
-from txchannels.errors import ConfigurationError
 from txchannels.layers.blocking import HubBlocking
-from txchannels.layers.capacities import Capacities
+from txchannels.layers.capacities import read_seconds, site_capacities
 from txchannels.layers.hub import Hub
 
 if TYPE_CHECKING:
@@ -17,15 +16,7 @@ if TYPE_CHECKING:
 
     from txchannels.layers.reactor import HubReactor
 
-__all__ = ["DEFAULT_CAPACITIES", "MemoryLayer"]
-
-#: Capacities of the protocol servers' channels, after what the site's CONFIG names.
-DEFAULT_CAPACITIES: dict[str | Pattern[str], int] = {
-    "http.request.body?*": 16,
-    "txchannels.*!": 32,  # each reply channel: a view is not to be far ahead of its client
-    "http.*": 1000,
-    "websocket.*": 10_000,
-}
+__all__ = ["MemoryLayer"]
 
 
 class MemoryLayer:
@@ -36,7 +27,7 @@ class MemoryLayer:
         group_expiry: Seconds after which a channel that no socket owns leaves its groups.
         capacity: How many messages may wait in a channel.
         channel_capacity: The same by glob over channel names; the first match wins, and
-            wins over `DEFAULT_CAPACITIES`.
+            wins over `capacities.DEFAULT_CAPACITIES`.
 
     Raises: ConfigurationError: One of them is out of range.
     """
@@ -50,13 +41,10 @@ class MemoryLayer:
         channel_capacity: Mapping[str | Pattern[str], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        by_channel = {**(channel_capacity or {})}
-        for pattern, value in DEFAULT_CAPACITIES.items():
-            by_channel.setdefault(pattern, value)
         self.hub = Hub(
-            capacities=Capacities(capacity, by_channel),
-            expiry=_seconds("expiry", expiry),
-            group_expiry=_seconds("group_expiry", group_expiry),
+            capacities=site_capacities(capacity, channel_capacity),
+            expiry=read_seconds("expiry", expiry),
+            group_expiry=read_seconds("group_expiry", group_expiry),
             clock=clock,
         )
         self.blocking = HubBlocking(self.hub)
@@ -78,9 +66,3 @@ class MemoryLayer:
 
     def __str__(self) -> str:
         return "MemoryLayer()"
-
-
-def _seconds(setting: str, value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        raise ConfigurationError(setting, value, "must be a number of seconds, more than 0")
-    return value

@@ -6,7 +6,7 @@ Thread: whoever holds the hub's lock, for everything here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -129,7 +129,7 @@ class Queues:
     def put(self, queue: Queue, channel: str, message: Message) -> bool:
         """Let a message wait; False if there is no room."""
         if len(queue.waiting) >= queue.capacity:
-            self._drop_expired(queue)
+            self.drop_expired(queue)
             if len(queue.waiting) >= queue.capacity:
                 return False
         queue.waiting.append((self._clock() + self._expiry, channel, message))
@@ -137,11 +137,36 @@ class Queues:
         self.waiting += 1
         return True
 
+    def take_in(self, queue: Queue, channel: str, message: Message, seconds: float) -> None:
+        """Let a message wait that has come from another hub, which had room for it."""
+        queue.waiting.append((self._clock() + seconds, channel, message))
+        self.waiting += 1
+
+    def take_out(self, queue: Queue, before: float, most: int) -> list[tuple[float, str, Message]]:
+        """Take out, for another hub, what has waited since *before*, the oldest first.
+
+        Returns: When each expires, its channel, the message; none has expired.
+        """
+        self.drop_expired(queue)
+        taken: list[tuple[float, str, Message]] = []
+        waiting = queue.waiting
+        while waiting and len(taken) < most and waiting[0][0] - self._expiry <= before:
+            taken.append(waiting.popleft())
+        self.waiting -= len(taken)
+        if taken and queue.waiting_for_room and len(waiting) <= queue.capacity // 2:
+            queue.tell_of_room()
+        return taken
+
+    def put_back(self, queue: Queue, taken: Sequence[tuple[float, str, Message]]) -> None:
+        """Undo `take_out`."""
+        queue.waiting.extendleft(reversed(taken))
+        self.waiting += len(taken)
+
     def take(self, queue: Queue) -> tuple[str, Message] | None:
         """The message that has waited longest; None if none has come in time."""
         waiting = queue.waiting
         if waiting and waiting[0][0] <= self._clock():
-            self._drop_expired(queue)
+            self.drop_expired(queue)
         if not waiting:
             return None
         _, channel, message = waiting.popleft()
@@ -166,7 +191,8 @@ class Queues:
                     if subscription.requested <= 0:
                         return
 
-    def _drop_expired(self, queue: Queue) -> None:
+    def drop_expired(self, queue: Queue) -> None:
+        """Drop what nobody has read in time."""
         now = self._clock()
         waiting = queue.waiting
         while waiting and waiting[0][0] <= now:
@@ -192,7 +218,7 @@ class Queues:
     def sweep(self) -> None:
         """Drop what has expired, and let go of the channels that are empty and unread."""
         for name, queue in list(self.by_name.items()):
-            self._drop_expired(queue)
+            self.drop_expired(queue)
             if not queue.waiting and not queue.readers:
                 del self.by_name[name]
 
