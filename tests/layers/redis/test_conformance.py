@@ -1,0 +1,97 @@
+"""The shipped conformance suite, on the Redis layer against a real server."""
+
+from __future__ import annotations
+
+import itertools
+import unittest
+
+import pytest
+
+from tests.layers.redis.reactors import ReactorThread
+from tests.servers import RedisServer, wait_until
+from txchannels.layers.redis import RedisLayer
+from txchannels.testing.conformance import LayerConformance, ReactorConformance
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers(request):
+    """One server for all tests of this module; each layer has a prefix of its own."""
+    with RedisServer() as one, RedisServer() as other:
+        Direct.servers = (one, other)
+        yield
+
+
+class Direct:
+    """A program that is not the daemon."""
+
+    servers: tuple[RedisServer, RedisServer]
+    shards = 1
+    expiry_seconds = 0.3
+    keys: tuple[str, ...] = ()
+
+    def make_layer(self, **config):
+        hosts = [server.url for server in self.servers[: self.shards]]
+        if self.keys:
+            config["symmetric_encryption_keys"] = self.keys
+        return RedisLayer(hosts=hosts, prefix=f"conformance{next(numbers)}:", **config)
+
+
+class TestRedis(Direct, LayerConformance, unittest.TestCase):
+    pass
+
+
+class TestEncrypted(Direct, LayerConformance, unittest.TestCase):
+    keys = ("new", "old")
+
+
+class TestSharded(Direct, LayerConformance, unittest.TestCase):
+    shards = 2
+
+
+class Joined(Direct):
+    """The daemon: a hub with links, its reactor in a thread."""
+
+    def make_layer(self, **config):
+        layer = super().make_layer(**config)
+        self.faces = {}
+        self.join(layer)
+        return layer
+
+    def join(self, layer):
+        turning = type(self).turning
+        face = turning.call(layer.reactor, turning.reactor.callFromThread, turning.reactor)
+        turning.call(face.start)
+        hub = layer.blocking._joined
+        wait_until(lambda: all(link.is_up for link in hub.links), "the links are up")
+        self.faces[layer] = face
+        return face
+
+    def close_layer(self, layer):
+        type(self).turning.call(self.faces.pop(layer).stop)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.turning = cls.enterClassContext(ReactorThread())
+
+
+class TestJoinedHub(Joined, LayerConformance, unittest.TestCase):
+    pass
+
+
+class TestJoinedHubEncrypted(Joined, LayerConformance, unittest.TestCase):
+    keys = ("new", "old")
+
+
+class TestJoinedHubSharded(Joined, LayerConformance, unittest.TestCase):
+    shards = 2
+
+
+class TestJoinedHubInTheReactor(Joined, ReactorConformance, unittest.TestCase):
+    def make_reactor(self, layer):
+        return self.faces[layer]
+
+    def turn_until(self, is_so):
+        wait_until(is_so, "it happens")

@@ -1,0 +1,288 @@
+"""The layer's face for programs that are not the daemon: a shell, Celery, a cron job.
+
+Each call is one round trip on a connection of redis-py's pool, which is safe across
+threads and forks. Nothing is ever sent twice: a call whose answer did not come fails.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError, RedisError
+from zope.interface import implementer
+
+from txchannels.errors import ChannelClosed, ChannelFull, LayerError, MessageTooLarge
+from txchannels.layers.accounts import family_of
+from txchannels.layers.codec import ElementError
+from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
+from txchannels.layers.names import check_channel, check_channels, check_group, make_name, owner_of
+from txchannels.layers.redis import dial
+from txchannels.layers.redis.operations import FULL, Operation, Script, error_of, write
+from txchannels.layers.redis.places import glob_escape, list_key, member_shard, name_in, shard_of
+from txchannels.layers.redis.reading import read_waiting
+from txchannels.layers.redis.servertime import ServerTime
+from txchannels.layers.redis.writer import Config, Writer
+from txchannels.messages import copy_message
+
+if TYPE_CHECKING:
+    from txchannels.layers.redis.config import Host
+
+__all__ = ["DirectBlocking"]
+
+RECEIVE_SECONDS = 5.0
+RETRY_SECONDS = 0.02
+
+OPERATIONS = Script("operations")
+MEMBERS = Script("members")
+FLUSH = Script("flush")
+STATISTICS = Script("statistics")
+
+
+class _Shard:
+    """One server."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.time = ServerTime()
+        self._client = dial.connect(host)
+        self._is_time_known = False
+
+    def synchronise(self) -> ServerTime:
+        """The server's time, asked for at the first call; each answer tells it again."""
+        if not self._is_time_known:
+            seconds, micros = self.call("TIME")
+            self.seen(int(seconds) * 1000 + int(micros) // 1000)
+        return self.time
+
+    def seen(self, milliseconds: int) -> None:
+        self.time.seen(milliseconds)
+        self._is_time_known = True
+
+    def call(self, *arguments: Any) -> Any:
+        """One command.
+
+        Raises: LayerUnavailable; ConfigurationError where it can never work.
+        """
+        try:
+            return self._client.execute_command(*arguments)
+        except RedisError as error:
+            raise dial.explain(error, self.host) from None
+
+    def run(self, script: Script, arguments: Sequence[Any]) -> Any:
+        """One call of a script; its text is sent where the server does not know it yet."""
+        try:
+            return self._client.execute_command("EVALSHA", script.digest, 0, *arguments)
+        except NoScriptError:
+            return self.call("EVAL", script.body, 0, *arguments)
+        except RedisError as error:
+            raise dial.explain(error, self.host) from None
+
+
+@implementer(IBlockingLayer)
+class DirectBlocking:
+    """See `IBlockingLayer`.
+
+    Args:
+        hosts: The shards.
+        config: What all parts of the layer share.
+    """
+
+    ChannelFull = ChannelFull
+    MessageTooLarge = MessageTooLarge
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        config: Config,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.extensions = ["groups", "flush", "statistics"]
+        self.group_expiry = config.group_expiry
+        self._config = config
+        self._prefix = config.prefix
+        self._clock = clock
+        self._shards = [_Shard(host) for host in hosts]
+        self._turn = 0
+        self._writer = Writer(config)
+
+    # Sending
+
+    def send(self, channel: str, message: Message, *, wait: float = 0.0) -> bool:
+        sends = [("channel", check_channel(channel), copy_message(message))]
+        for _, error in self.send_many(sends, wait=wait):  # type: ignore[arg-type]
+            if isinstance(error, ChannelClosed):
+                return False
+            raise error
+        return True
+
+    def send_many(
+        self, sends: Iterable[Send], *, wait: float = 0.0
+    ) -> list[tuple[Send, LayerError]]:
+        failed: list[tuple[Send, LayerError]] = []
+        batches: dict[_Shard, list[tuple[Send, Operation]]] = {}
+        for send in sends:
+            kind, name, message = send
+            make = self._writer.group if kind == GROUP else self._writer.message
+            try:
+                for shard in self._shards if kind == GROUP else [self._shard_of(name)]:
+                    operation = make(name, message, shard.synchronise())
+                    batches.setdefault(shard, []).append((send, operation))
+            except LayerError as error:
+                failed.append((send, error))
+        until = self._clock() + wait
+        for shard, batch in batches.items():
+            failed += self._send_batch(shard, batch, until)
+        return failed
+
+    def _send_batch(
+        self, shard: _Shard, batch: list[tuple[Send, Operation]], until: float
+    ) -> list[tuple[Send, LayerError]]:
+        """Send all, and until it is too late again what found no room."""
+        failed: list[tuple[Send, LayerError]] = []
+        while batch:
+            try:
+                verdicts = self._operate(shard, [operation for _, operation in batch])
+            except LayerError as error:
+                return failed + [(send, error) for send, _ in batch]
+            full = []
+            for (send, operation), verdict in zip(batch, verdicts, strict=True):
+                if send[0] == GROUP:
+                    continue
+                if verdict == FULL:
+                    full.append((send, operation))
+                elif (failure := error_of(verdict, send[1])) is not None:
+                    failed.append((send, failure))
+            if not full or self._clock() >= until:
+                return failed + [(send, _full(send[1])) for send, _ in full]
+            Event().wait(RETRY_SECONDS)
+            batch = full
+        return failed
+
+    def send_group(self, group: str, message: Message) -> int:
+        copied = copy_message(message)
+        full = 0
+        for shard in self._shards:
+            operation = self._writer.group(check_group(group), copied, shard.synchronise())
+            full += self._operate(shard, [operation])[0]
+        return full
+
+    def _operate(self, shard: _Shard, batch: list[Operation]) -> list[int]:
+        now, *verdicts = shard.run(OPERATIONS, write(self._prefix, batch))
+        shard.seen(now)
+        return [int(verdict) for verdict in verdicts]
+
+    # Receiving
+
+    def receive(
+        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
+    ) -> tuple[str, Message] | tuple[None, None]:
+        names = check_channels(channels)
+        if len(names) > 1:
+            random.shuffle(names)  # a busy channel must not starve a quiet one
+        keys = [list_key(self._prefix, name) for name in names]
+        until = self._clock() + (RECEIVE_SECONDS if timeout is None else timeout)
+        while True:
+            for shard in self._take_turns():
+                while (taken := self._pop(shard, keys)) is not None:
+                    received = self._read(shard, *taken)
+                    if received is not None:
+                        return received
+            left = until - self._clock()
+            if not block or left <= 0:
+                return None, None
+            received = self._wait(keys, left)
+            if received is not None:
+                return received
+
+    def _take_turns(self) -> list[_Shard]:
+        self._turn = turn = (self._turn + 1) % len(self._shards)
+        return self._shards[turn:] + self._shards[:turn]
+
+    def _pop(self, shard: _Shard, keys: list[str]) -> tuple[bytes, bytes] | None:
+        taken = shard.call("LMPOP", len(keys), *keys, "LEFT")
+        return None if taken is None else (taken[0], taken[1][0])
+
+    def _wait(self, keys: list[str], seconds: float) -> tuple[str, Message] | None:
+        """Wait for a message on one server; of several, only a moment on each."""
+        shard = self._shards[self._turn]
+        several = len(self._shards) > 1
+        seconds = min(seconds, 0.1 if several else 1.0)
+        taken = shard.call("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
+        return None if taken is None else self._read(shard, taken[0], taken[1][0])
+
+    def _read(self, shard: _Shard, key: bytes, data: bytes) -> tuple[str, Message] | None:
+        """What was taken; None if it has expired, or is nothing that this layer wrote."""
+        try:
+            return read_waiting(
+                self._config.codec, name_in(self._prefix, key)[1], data, shard.synchronise().now()
+            )
+        except ElementError:
+            return None
+
+    # The rest
+
+    def new_channel(self, pattern: str) -> str:
+        while True:
+            name = make_name(pattern)
+            key = list_key(self._prefix, name)
+            if not self._shard_of(name).call("EXISTS", key):
+                return name
+
+    def group_add(self, group: str, channel: str) -> None:
+        shard = self._member_shard(check_group(group), check_channel(channel))
+        operation = self._writer.add(group, channel, shard.synchronise())
+        self._operate(shard, [operation])
+
+    def group_discard(self, group: str, channel: str) -> None:
+        shard = self._member_shard(check_group(group), check_channel(channel))
+        operation = self._writer.discard(group, channel, shard.synchronise())
+        self._operate(shard, [operation])
+
+    def group_channels(self, group: str) -> list[str]:
+        arguments = [self._prefix, check_group(group)]
+        return [name.decode() for shard in self._shards for name in shard.run(MEMBERS, arguments)]
+
+    def flush(self) -> None:
+        for shard in self._shards:
+            element = self._writer.flush(shard.synchronise())
+            pattern = glob_escape(self._prefix) + "*"
+            shard.run(FLUSH, [self._prefix, pattern, self._config.expiry_ms, element])
+
+    def global_statistics(self) -> dict[str, float]:
+        pattern = glob_escape(self._prefix) + "{[ci]:*"
+        return self._statistics(["", "", pattern])
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        check_channel(channel)
+        return self._statistics([owner_of(channel), family_of(channel), ""])
+
+    def _statistics(self, arguments: list[str]) -> dict[str, float]:
+        counts = full = pending = 0
+        age = 0.0
+        for shard in self._shards:
+            now = shard.synchronise().now()
+            found = shard.run(STATISTICS, [self._prefix, *arguments])
+            counts, full, pending = counts + found[0], full + found[1], pending + found[2]
+            if found[3]:
+                age = max(age, (now + self._config.expiry_ms - int(found[3])) / 1000)
+        return {
+            "messages_count": counts,
+            "messages_pending": pending,
+            "messages_max_age": age,
+            "channel_full_count": full,
+        }
+
+    def _shard_of(self, channel: str) -> _Shard:
+        at = shard_of(channel, len(self._shards))
+        return self._take_turns()[0] if at is None else self._shards[at]
+
+    def _member_shard(self, group: str, channel: str) -> _Shard:
+        return self._shards[member_shard(group, channel, len(self._shards))]
+
+
+def _full(channel: str) -> ChannelFull:
+    return ChannelFull(f"Channel {channel} is full")

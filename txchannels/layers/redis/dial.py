@@ -1,0 +1,132 @@
+"""Blocking connections to one shard, for every thread and process that is not the reactor's.
+
+- A command is sent once: nothing here sends one again. A connection that the server has
+  closed meanwhile is noticed when it is taken from the pool, before it is used.
+- Every wait on a socket is bounded.
+- A server with TLS is verified, its name too; there is no way to turn that off.
+- After a fork the child has a pool of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from txchannels.errors import ConfigurationError, LayerUnavailable
+
+try:
+    import redis
+except ImportError as error:
+    raise ConfigurationError(
+        "BACKEND",
+        "txchannels.layers.redis.RedisLayer",
+        "needs the packages of the extra 'redis': pip install 'txchannels[redis]'",
+    ) from error
+
+from txchannels.layers.redis.config import Host
+from txchannels.layers.redis.diagnosis import NO_TLS, explain
+from txchannels.layers.redis.pools import COMMAND_SECONDS, CONNECT_SECONDS, make_pool
+
+__all__ = [
+    "COMMAND_SECONDS",
+    "CONNECT_SECONDS",
+    "MIN_REDIS",
+    "check_version",
+    "connect",
+    "explain",
+    "probe",
+]
+
+MIN_REDIS = (7, 0)
+
+_clients: WeakKeyDictionary[redis.Redis, Host] = WeakKeyDictionary()
+
+
+def connect(host: Host) -> redis.Redis:
+    """A client for *host*, of bytes; it connects when it is first used.
+
+    Raises: ConfigurationError: The files for TLS do not hold what they should.
+    Thread: any; the client may be shared by all, also across a fork.
+    """
+    client = redis.Redis.from_pool(make_pool(host))
+    _clients[client] = host
+    return client
+
+
+def probe(host: Host) -> str:
+    """Connect to *host* now; its name and version, as ``Redis 7.0.15``.
+
+    Raises:
+        ConfigurationError: It can never work.
+        LayerUnavailable: It does not work now.
+    """
+    with connect(host) as client:
+        try:
+            return check_version(client.info("server"))
+        except ConfigurationError as error:
+            raise ConfigurationError(error.setting, str(host), error.remedy) from None
+        except Exception as error:
+            # What the server said may hold a secret; explain() has left that out.
+            raise _diagnose(error, host) from None
+
+
+def check_version(info: Mapping[Any, Any]) -> str:
+    """Name and version of the server whose section ``server`` of INFO is given.
+
+    Args:
+        info: By name, both as text or as bytes.
+
+    Raises: ConfigurationError: It is too old, or no server for a layer.
+    """
+    known = {_text(name): _text(value) for name, value in info.items()}
+    if "sentinel" in {known.get("redis_mode"), known.get("server_mode")}:
+        raise ConfigurationError(
+            "CONFIG['hosts']", None, "is a sentinel: write sentinel://host:port/service"
+        )
+    if "valkey_version" in known:
+        return f"Valkey {known['valkey_version']}"
+    version = known.get("redis_version", "")
+    if tuple(int(part) for part in re.findall(r"[0-9]+", version)[:2]) < MIN_REDIS:
+        least = ".".join(map(str, MIN_REDIS))
+        raise ConfigurationError(
+            "CONFIG['hosts']",
+            None,
+            f"is Redis {version or 'of no version'}; Redis {least} or newer is needed, or Valkey",
+        )
+    return f"Redis {version}"
+
+
+def _diagnose(error: Exception, host: Host) -> ConfigurationError | LayerUnavailable:
+    failure = explain(error, host)
+    passing = isinstance(failure, LayerUnavailable)
+    # A Redis without TLS only waits for more of what it does not understand.
+    if passing and host.tls is not None and _is_plain(host.addresses[0]):
+        return ConfigurationError("CONFIG['hosts']", str(host), NO_TLS)
+    return failure
+
+
+def _is_plain(address: tuple[str, int]) -> bool:
+    """Whether what listens there answers Redis' protocol without TLS."""
+    try:
+        with socket.create_connection(address, CONNECT_SECONDS) as line:
+            line.sendall(b"PING\r\n")
+            return line.recv(1) in {b"+", b"-"}
+    except OSError:
+        return False
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _after_fork() -> None:
+    """Give each client another pool: a thread that is not in the child may hold the old's lock."""
+    for client, host in list(_clients.items()):
+        client.connection_pool = make_pool(host)
+
+
+os.register_at_fork(after_in_child=_after_fork)

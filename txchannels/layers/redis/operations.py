@@ -1,0 +1,137 @@
+"""What a hub or a program asks of Redis, as arguments of ``operations.lua``.
+
+Any number of them goes to the server as one script call, is done there in order, and is
+answered with a verdict each. Knows no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from importlib.resources import files
+from typing import Final
+
+from txchannels.errors import ChannelClosed, ChannelFull, LayerError
+
+__all__ = [
+    "CLOSED",
+    "FULL",
+    "Argument",
+    "Operation",
+    "Script",
+    "add_unowned",
+    "discard_unowned",
+    "drop_channel",
+    "error_of",
+    "forward_add",
+    "forward_discard",
+    "join",
+    "leave",
+    "pause",
+    "resume",
+    "to_channel",
+    "to_group",
+    "to_inbox",
+    "write",
+]
+
+Argument = str | bytes | int
+Operation = tuple[Argument, ...]
+
+FULL: Final = -1
+CLOSED: Final = -2
+
+#: How much longer than its messages a list is kept, in milliseconds.
+SLACK_MS = 5_000
+
+
+class Script:
+    """A Lua script of this folder.
+
+    Attributes:
+        body: Its text.
+        digest: How the server knows it once it is loaded.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.body = files(__package__).joinpath(f"{name}.lua").read_bytes()
+        self.digest = sha1(self.body, usedforsecurity=False).hexdigest()
+
+
+def to_channel(name: str, capacity: int, keep_ms: int, element: bytes) -> Operation:
+    """Let *element* wait in a channel. Verdict: 0 or FULL."""
+    return "c", name, capacity, keep_ms + SLACK_MS, element
+
+
+def to_inbox(address: str, channel: str, capacity: int, keep_ms: int, element: bytes) -> Operation:
+    """Hand *element* to the hub that owns *channel*. Verdict: 0, FULL or CLOSED."""
+    return "a", address, channel, capacity, keep_ms + SLACK_MS, element
+
+
+def to_group(group: str, except_for: Iterable[str], keep_ms: int, element: bytes) -> Operation:
+    """Hand *element* to the hubs with members, but for some. Verdict: how many were full."""
+    return "g", group, f" {' '.join(except_for)} ", keep_ms + SLACK_MS, element
+
+
+def join(group: str, address: str, channel: str) -> Operation:
+    """Note that the owner of *address* has a member."""
+    return "j", group, address, channel
+
+
+def leave(group: str, address: str, channel: str) -> Operation:
+    """Note that it has not any more."""
+    return "l", group, address, channel
+
+
+def forward_add(group: str, address: str, channel: str, keep_ms: int, element: bytes) -> Operation:
+    """As `join`, and tell the owner with *element*. Verdict: 0, FULL or CLOSED."""
+    return "f", group, address, channel, keep_ms + SLACK_MS, element
+
+
+def forward_discard(
+    group: str, address: str, channel: str, keep_ms: int, element: bytes
+) -> Operation:
+    """As `leave`, and tell the owner with *element*."""
+    return "d", group, address, channel, keep_ms + SLACK_MS, element
+
+
+def add_unowned(group: str, channel: str, lapse_ms: int, capacity: int) -> Operation:
+    """Make a channel that no hub owns a member for some time."""
+    return "u", group, channel, lapse_ms, capacity
+
+
+def discard_unowned(group: str, channel: str) -> Operation:
+    """End the membership of a channel that no hub owns."""
+    return "n", group, channel
+
+
+def pause(address: str, channel: str, keep_ms: int) -> Operation:
+    """Refuse what is sent to *channel* as full."""
+    return "p", address, channel, keep_ms
+
+
+def resume(address: str, channel: str) -> Operation:
+    """Take what is sent to *channel* again."""
+    return "r", address, channel
+
+
+def drop_channel(name: str) -> Operation:
+    """Forget what waits in a channel."""
+    return "x", name
+
+
+def write(prefix: str, operations: Sequence[Operation]) -> list[Argument]:
+    """The script's arguments for *operations*."""
+    arguments: list[Argument] = [prefix]
+    for operation in operations:
+        arguments += operation
+    return arguments
+
+
+def error_of(verdict: int, channel: str) -> LayerError | None:
+    """What a send's verdict means; None when the message was taken."""
+    if verdict == FULL:
+        return ChannelFull(f"Channel {channel} is full")
+    if verdict == CLOSED:
+        return ChannelClosed(f"The client behind {channel} is gone")
+    return None

@@ -1,0 +1,219 @@
+"""Pools of blocking connections, as redis-py has them, each to the server that a `Host` names.
+
+redis-py would send a command again after an error; here it may not. It would trust the
+system's authorities beside the site's own; here only those that the site named.
+
+Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import Any
+
+import redis
+from redis._parsers import _RESP2Parser
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+from redis.sentinel import (
+    MasterNotFoundError,
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+)
+
+from txchannels.errors import ConfigurationError
+from txchannels.layers.redis.config import Host, Tls
+
+__all__ = ["COMMAND_SECONDS", "CONNECT_SECONDS", "SentinelError", "make_pool"]
+
+CONNECT_SECONDS = 2.0
+COMMAND_SECONDS = 5.0
+_ASK_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 15.0  # when no sentinel answered
+_MAX_CONNECTIONS = 1000  # one a thread that sends at the same moment
+
+
+class SentinelError(redis.ConnectionError):
+    """A sentinel did not say where the master is; its cause tells why."""
+
+
+class _TlsConnection(SSLConnection):
+    """A connection over TLS; files that were renewed count from the next one."""
+
+    def __init__(self, *, tls: Tls, **kwargs: Any) -> None:
+        self._tls = tls
+        # Should redis-py ever make its own context, it verifies, too. Its parser around
+        # hiredis takes a session ticket of TLS 1.3 for an unread reply, and fails.
+        super().__init__(
+            ssl_cert_reqs="required", ssl_check_hostname=True, parser_class=_RESP2Parser, **kwargs
+        )
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        try:
+            sock.settimeout(CONNECT_SECONDS)
+            wrapped = _context(self._tls).wrap_socket(sock, server_hostname=self.host)
+            wrapped.settimeout(COMMAND_SECONDS)
+            return wrapped
+        except ConfigurationError:
+            sock.close()
+            raise
+
+
+class _WatchedConnection(SentinelManagedConnection):
+    """A connection to whatever the sentinels call the master."""
+
+
+class _WatchedTlsConnection(SentinelManagedConnection, _TlsConnection):
+    """The same over TLS."""
+
+
+def make_pool(host: Host) -> redis.ConnectionPool:
+    """A pool for *host*; it connects when it is first used.
+
+    Raises: ConfigurationError: The files for TLS do not hold what they should.
+    """
+    kwargs = {**_kwargs(), "username": host.username, "password": host.password, "db": host.db}
+    secured = {} if host.tls is None else {"tls": host.tls}
+    if host.tls is not None:
+        _context(host.tls)  # what is wrong with the files is told now
+    if host.path:
+        return redis.ConnectionPool(UnixDomainSocketConnection, path=host.path, **kwargs)
+    if host.service:
+        return _WatchedPool(
+            host.service,
+            _Sentinels(host, secured),
+            connection_class=_WatchedTlsConnection if secured else _WatchedConnection,
+            redis_connect_func=_become_ready_at_master,
+            **kwargs,
+            **secured,
+        )
+    address, port = host.addresses[0]
+    return _tcp_pool(address, port, {**kwargs, **secured})
+
+
+def _kwargs() -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": COMMAND_SECONDS,
+        # At most once: whether a command was carried out is not known after an error.
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        # No CLIENT SETINFO with each connection.
+        "driver_info": None,
+        "max_connections": _MAX_CONNECTIONS,
+    }
+
+
+def _tcp_pool(address: str, port: int, kwargs: dict[str, Any]) -> redis.ConnectionPool:
+    kind = _TlsConnection if "tls" in kwargs else Connection
+    return redis.ConnectionPool(kind, host=address, port=port, **kwargs)
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_passphrase)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            "CONFIG['tls']",
+            [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name],
+            f"must be files in PEM, the key that of the certificate, without a passphrase: {error}",
+        ) from None
+    return context
+
+
+def _no_passphrase() -> str:
+    """Called for a key that is encrypted, where OpenSSL would ask on the terminal."""
+    raise ValueError("the key is encrypted")
+
+
+class _WatchedPool(SentinelConnectionPool):
+    """Asks the sentinels now and then, also while its connections work.
+
+    After a fail-over that was asked for, or behind a network that fell apart, the old master
+    takes writes for some ten seconds, and all are lost.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ask_at = time.monotonic() + _ASK_SECONDS
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Connection:
+        now = time.monotonic()
+        if now >= self._ask_at:
+            # One thread asks; the others do not wait for it.
+            self._ask_at = now + _ASK_AGAIN_SECONDS
+            try:
+                self.get_master_address()
+                self._ask_at = now + _ASK_SECONDS
+            except redis.RedisError:
+                pass  # the master may well be there without them
+        return super().get_connection(*args, **kwargs)
+
+
+class _Sentinels(Sentinel):
+    """Asks the sentinels where the master is, the one first that answered last.
+
+    No connection to a sentinel outlives its question.
+    """
+
+    def __init__(self, host: Host, secured: dict[str, Any]) -> None:
+        super().__init__([])
+        self._addresses = list(host.addresses)
+        self._login = {
+            **_kwargs(),
+            "socket_timeout": CONNECT_SECONDS,
+            "username": host.sentinel_username,
+            "password": host.sentinel_password,
+            **secured,
+        }
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Where the master of the service is.
+
+        Raises:
+            MasterNotFoundError: The sentinels know no such service.
+            SentinelError: None could be asked.
+        """
+        failures: list[Exception] = []
+        for address in list(self._addresses):
+            try:
+                found = self._ask(address, service_name)
+            except redis.RedisError as error:
+                failures.append(error)
+                continue
+            if found is not None:
+                self._addresses.sort(key=lambda one: one != address)
+                return found
+        if len(failures) * 2 < len(self._addresses):
+            raise MasterNotFoundError(f"the sentinels know no service {service_name!r}")
+        # One that can be reached and refuses has more to say than one that cannot.
+        telling = [one for one in failures if not _is_network(one)] or failures
+        raise SentinelError(str(telling[0])) from telling[0]
+
+    def _ask(self, address: tuple[str, int], service: str) -> tuple[str, int] | None:
+        with redis.Redis.from_pool(_tcp_pool(*address, self._login)) as client:
+            found = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", service)
+        if found is None:
+            return None
+        name, port = found
+        return name.decode() if isinstance(name, bytes) else name, int(port)
+
+
+def _is_network(error: Exception) -> bool:
+    refused = isinstance(error, redis.AuthenticationError)
+    return isinstance(error, redis.ConnectionError | redis.TimeoutError) and not refused
+
+
+def _become_ready_at_master(connection: Connection) -> None:
+    """Log in, and see that this is a master: sentinels may not know yet that it is none."""
+    connection.on_connect()
+    connection.send_command("ROLE")
+    role = connection.read_response()
+    if role[0] != b"master":
+        raise redis.ConnectionError("the sentinels name a server that is no master (any more)")

@@ -1,0 +1,368 @@
+"""The joined hub's face for worker threads: what stays here is local, the rest one round trip."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from txchannels.errors import ChannelClosed, ChannelFull, LayerError, LayerUnavailable
+from txchannels.layers.accounts import family_of
+from txchannels.layers.blocking import RECEIVE_SECONDS, HubBlocking
+from txchannels.layers.interfaces import CHANNEL, GROUP, Message, Send
+from txchannels.layers.names import check_channel, check_channels, check_group, owner_of
+from txchannels.layers.redis.link import FLUSH, MEMBERS, STATISTICS, Unanswered
+from txchannels.layers.redis.operations import FULL, Operation, error_of
+from txchannels.layers.redis.places import address_of, glob_escape, list_key
+from txchannels.messages import copy_message
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from txchannels.layers.redis.hub import JoinedHub
+    from txchannels.layers.redis.link import Link
+
+__all__ = ["JoinedBlocking"]
+
+log = Logger()
+
+RETRY_SECONDS = 0.02
+
+#: What is lost is said once in so many seconds.
+REPORT_SECONDS = 10.0
+
+#: A guard: the link answers before, or says that the server is lost.
+ANSWER_SECONDS = 10.0
+
+
+class _Answers:
+    """What some operations have come to; a thread waits for all of them."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Any] = []
+        self._left = 0
+        self._lock = Lock()
+        self._complete = Lock()  # a bare lock costs a tenth of an Event
+        self._complete.acquire()
+        self._is_awaited = False
+
+    def expect(self) -> Callable[[Any], None]:
+        """Wait for one more; returns what is to be told of it. Thread: the one that waits."""
+        with self._lock:
+            at = len(self.outcomes)
+            self.outcomes.append(Unanswered("The reactor does not answer"))
+            self._left += 1
+        return partial(self._put, at)
+
+    def _put(self, at: int, outcome: Any) -> None:
+        with self._lock:
+            self.outcomes[at] = outcome
+            self._left -= 1
+            is_complete = self._is_awaited and not self._left
+        if is_complete:
+            self._complete.release()
+
+    def wait(self) -> list[Any]:
+        """What each has come to, in the order of `expect`."""
+        with self._lock:
+            self._is_awaited = self._left > 0
+        if self._is_awaited:
+            self._complete.acquire(timeout=ANSWER_SECONDS)
+        return self.outcomes
+
+
+class _Away:
+    """The sends of one call that go to Redis, each made into an operation once."""
+
+    def __init__(self, hub: JoinedHub) -> None:
+        self._hub = hub
+        self._answers = _Answers()
+        self._sent: list[tuple[Send, Link, Operation]] = []
+        self.failed: list[tuple[Send, LayerError]] = []
+
+    def send(self, send: Send) -> None:
+        """Submit *send*, which is answered later."""
+        _, channel, message = send
+        try:
+            link = self._hub.link_for(channel)
+            self._submit(send, link, self._hub.writer.message(channel, message, link.time))
+        except LayerError as error:
+            self._failed(send, error)
+
+    def _submit(self, send: Send, link: Link, operation: Operation) -> None:
+        done = self._answers.expect()
+        self._sent.append((send, link, operation))
+        try:
+            link.submit(operation, done)
+        except LayerUnavailable as error:
+            done(error)
+
+    def _failed(self, send: Send, error: LayerError) -> None:
+        self._hub.book(send[1], error)
+        self.failed.append((send, error))
+
+    def wait(self, until: float, clock: Callable[[], float]) -> list[tuple[Send, LayerError]]:
+        """Wait for the answers, and try again what found no room. Returns: what failed."""
+        while self._sent:
+            sent, self._sent = self._sent, []
+            outcomes, self._answers = self._answers.wait(), _Answers()
+            is_late = clock() >= until
+            full = []
+            for one, outcome in zip(sent, outcomes, strict=True):
+                if outcome == FULL and not is_late:
+                    full.append(one)
+                else:
+                    self._ended(one[0], outcome)
+            if full:
+                Event().wait(RETRY_SECONDS)
+            for one in full:
+                self._submit(*one)
+        return self.failed
+
+    def _ended(self, send: Send, outcome: int | LayerError) -> None:
+        error = outcome if isinstance(outcome, LayerError) else error_of(outcome, send[1])
+        self._hub.book(send[1], outcome if error is None or outcome == FULL else error)
+        if error is not None:
+            self.failed.append((send, error))
+
+
+class JoinedBlocking(HubBlocking):
+    """See `IBlockingLayer`.
+
+    Args:
+        hub: The joined hub.
+        call_from_thread: Runs a callable in the reactor's thread.
+    """
+
+    def __init__(
+        self, hub: JoinedHub, call_from_thread: Callable[[Callable[[], None]], object]
+    ) -> None:
+        super().__init__(hub)
+        self._joined = hub
+        self._call_from_thread = call_from_thread
+        self._lost = 0
+        self._reported = -REPORT_SECONDS
+        self.flush = self._flush
+
+    # Sending
+
+    def send(self, channel: str, message: Message, *, wait: float = 0.0) -> bool:
+        copied = copy_message(message)
+        if self._joined.is_here(check_channel(channel)):
+            try:
+                self._send(channel, copied, self._clock() + wait)
+            except ChannelClosed:
+                return False
+            return True
+        until = self._clock() + wait
+        if address_of(channel) is not None:
+            try:
+                self._post(channel, copied, until)
+            except ChannelClosed:
+                return False
+            return True
+        away = _Away(self._joined)
+        away.send((CHANNEL, channel, copied))
+        for _, error in away.wait(until, self._clock):
+            if isinstance(error, ChannelClosed):
+                return False
+            raise error
+        return True
+
+    def send_many(
+        self, sends: Iterable[Send], *, wait: float = 0.0
+    ) -> list[tuple[Send, LayerError]]:
+        failed: list[tuple[Send, LayerError]] = []
+        away = _Away(self._joined)
+        until = self._clock() + wait
+        is_here = self._joined.is_here
+        for send in sends:
+            kind, name, message = send
+            try:
+                if kind == GROUP:
+                    self._hub.send_group(name, message)
+                elif not is_here(name):
+                    if address_of(name) is None:
+                        away.send(send)
+                    else:
+                        self._post(name, message, until)
+                elif not self._hub.offer(name, message):
+                    self._send(name, message, until)
+            except LayerError as error:
+                failed.append((send, error))
+        return failed + away.wait(until, self._clock)
+
+    def _post(self, channel: str, message: Message, until: float) -> None:
+        """Send to a socket or request of another host, without waiting for the verdict.
+
+        Raises: ChannelFull: There was no room in time. ChannelClosed: As the owner has said.
+        """
+        outgoing = self._joined.outgoing
+        while not outgoing.post(channel, message, partial(self._report, channel)):
+            room = Event()
+            left = until - self._clock()
+            if left <= 0:
+                self._joined.book(channel, FULL)
+                raise ChannelFull(f"Channel {channel} is full")
+            if outgoing.when_room(channel, room.set):
+                room.wait(left)
+                outgoing.forget_room(channel, room.set)
+            else:
+                room.wait(min(left, RETRY_SECONDS))  # crowded by others
+
+    def _report(self, channel: str, outcome: int | LayerError) -> None:
+        """A reply was given up after its consumer had ended: only the log can be told.
+
+        Thread: the reactor's.
+        """
+        if isinstance(outcome, ChannelClosed):
+            return
+        self._lost += 1
+        if self._clock() - self._reported < REPORT_SECONDS:
+            return
+        self._reported = self._clock()
+        reason = outcome if isinstance(outcome, LayerError) else "its channel stayed full"
+        log.warn(
+            "A reply to {channel} is lost: {reason} ({count} so far)",
+            channel=channel,
+            reason=reason,
+            count=self._lost,
+        )
+
+    # Receiving
+
+    def receive(
+        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
+    ) -> tuple[str, Message] | tuple[None, None]:
+        names = check_channels(channels)
+        self._joined.ask_homes(names)
+        taken = self._hub.take(names) or self._fetch(names)
+        if taken is None and block:
+            taken = self._receive_later(names, RECEIVE_SECONDS if timeout is None else timeout)
+        return taken or (None, None)
+
+    def _fetch(self, names: Sequence[str]) -> tuple[str, Message] | None:
+        """Take one message from Redis, which may have to be asked several times."""
+        for link in self._joined.links:
+            keys = [list_key(link.prefix, owner_of(name)) for name in names]
+            random.shuffle(keys)  # a busy channel must not starve a quiet one
+            while link.is_up:
+                reply = self._ask(link, partial(_pop, link, keys))
+                if reply is None:
+                    break
+                taken = self._call(partial(self._take_over, link, reply, names))
+                if taken is not None:
+                    return taken
+        return None
+
+    def _take_over(
+        self, link: Link, reply: tuple[bytes, list[bytes]], names: Sequence[str]
+    ) -> tuple[str, Message] | None:
+        """What came, before anybody else has it. Thread: the reactor's."""
+        self._joined.took(link, *reply)
+        return self._hub.take(names)
+
+    # Groups and the rest
+
+    def group_add(self, group: str, channel: str) -> None:
+        super().group_add(group, channel)
+        # What is sent next may go by another way: it must not be faster.
+        if len(self._joined.links) > 1 or not self._joined.is_here(channel):
+            for link in self._joined.links:
+                self._wait_for(link)
+
+    def _wait_for(self, link: Link) -> None:
+        """Wait until all that was asked before is done."""
+        try:
+            self._ask(link, link.finish)
+        except LayerUnavailable:
+            pass
+
+    def group_channels(self, group: str) -> list[str]:
+        check_group(group)
+        members = dict.fromkeys(self._joined.local_members(group))
+        for link in self._joined.links:
+            if link.is_up:
+                found = self._ask(link, partial(link.run_after, MEMBERS, group))
+                members.update(dict.fromkeys(name.decode() for name in found))
+        return list(members)
+
+    def _flush(self) -> None:
+        self._hub.flush()
+        for link in self._joined.links:
+            element = self._joined.writer.flush(link.time)
+            keep = round(self._joined.expiry_seconds * 1000)
+            pattern = glob_escape(link.prefix) + "*"
+            self._ask(link, partial(link.run_after, FLUSH, pattern, keep, element))
+
+    def global_statistics(self) -> dict[str, float]:
+        return self._statistics(None)
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        return self._statistics(check_channel(channel))
+
+    def _statistics(self, channel: str | None) -> dict[str, float]:
+        """Those of this hub and, where they can be reached, of the servers."""
+        found = self._hub.statistics(channel)
+        for link in self._joined.links:
+            if not link.is_up:
+                continue
+            pattern = glob_escape(link.prefix) + "{[ci]:*"
+            names = ("", "", pattern) if channel is None else _names(channel)
+            asked = partial(link.run_after, STATISTICS, *names)
+            count, full, pending, first = self._ask(link, asked)
+            found["messages_count"] += count
+            found["channel_full_count"] += full
+            found["messages_pending"] += pending
+            if first:
+                age = (link.time.now() - int(first)) / 1000 + self._joined.expiry_seconds
+                found["messages_max_age"] = max(found["messages_max_age"], age)
+        return found
+
+    # Crossing to the reactor
+
+    def _ask(self, link: Link, call: Callable[[], Deferred[Any]]) -> Any:
+        """What *call* gives, called in the reactor's thread.
+
+        Raises: LayerUnavailable.
+        """
+        answers = _Answers()
+        done = answers.expect()
+
+        def ask() -> None:
+            if link.is_up:
+                call().addCallbacks(done, lambda failure: done(failure.value))
+            else:
+                done(LayerUnavailable(f"{link.name} is unavailable"))
+
+        self._call_from_thread(ask)
+        [outcome] = answers.wait()
+        if isinstance(outcome, LayerError):
+            raise outcome
+        if isinstance(outcome, Exception):
+            raise LayerUnavailable(f"{link.name}: {outcome}") from outcome
+        return outcome
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        """What *call* returns, called in the reactor's thread."""
+        answers = _Answers()
+        done = answers.expect()
+
+        def run() -> None:
+            done(call())
+
+        self._call_from_thread(run)
+        [outcome] = answers.wait()
+        return None if isinstance(outcome, LayerError) else outcome
+
+
+def _pop(link: Link, keys: Sequence[str]) -> Deferred[Any]:
+    return link.call("LMPOP", len(keys), *keys, "LEFT")
+
+
+def _names(channel: str) -> tuple[str, str, str]:
+    return owner_of(channel), family_of(channel), ""
