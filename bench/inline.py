@@ -71,6 +71,22 @@ class StraightLayer:
         self._answers: list[tuple[str, Message]] = []
         self._is_flushing = False
 
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def is_here(self, channel: str) -> bool:
+        """Always."""
+        return True
+
+    def drain(self) -> None:
+        """No message comes from other hosts."""
+
+    def when_gap(self, callback: Callable[[float, float], None]) -> None:
+        """There are no other hosts, whose messages could be missed."""
+
     def send(self, channel: str, message: Message) -> None:
         if channel != "http.request":
             return

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint, serverFromString
 
 from txchannels.errors import ConfigurationError
-from txchannels.options import OPTIONS, build_settings
+from txchannels.options import DAEMON, OPTIONS, WORKER, build_settings, options_of
 from txchannels.settings import HttpSettings, Settings, WebSocketSettings, WorkerSettings
 
 SETTINGS = [option for option in OPTIONS if option.default is not None]
@@ -22,6 +22,9 @@ OTHERS = {
     "ws-protocol": ["graphql-ws"],
     "ws-origin": ["https://example.com"],
     "unordered": True,
+    "only-channels": ["http.*"],
+    "exclude-channels": ["jobs.?"],
+    "no-workers": True,
 }
 
 
@@ -41,7 +44,7 @@ def setting_of(option, settings):
 
 
 def as_set(option, value):
-    return tuple(value) if option.kind == "list" else value
+    return tuple(value) if option.is_repeatable else value
 
 
 # Where a value comes from
@@ -50,7 +53,7 @@ def as_set(option, value):
 @pytest.mark.parametrize("option", SETTINGS, ids=by_name)
 def test_an_option_of_the_command_line_is_set(option):
     value = other_value(option)
-    written = value if option.kind in ("list", "flag") else str(value)
+    written = value if option.is_repeatable or option.kind == "flag" else str(value)
     settings = build_settings({option.name: written}, {})
     assert setting_of(option, settings) == as_set(option, value) != option.default
 
@@ -64,9 +67,9 @@ def test_a_key_of_the_site_is_set(option):
 @pytest.mark.parametrize("option", SETTINGS, ids=by_name)
 def test_the_command_line_wins(option):
     given = option.default if option.kind == "flag" else other_value(option)
-    if option.kind == "list":
+    if option.is_repeatable:
         given = [*given, "*"] if option.name == "ws-origin" else [*given, "second"]
-    site = {option.key: list(option.default) if option.kind == "list" else option.default}
+    site = {option.key: list(option.default) if option.is_repeatable else option.default}
     settings = build_settings({option.name: given}, site)
     assert setting_of(option, settings) == as_set(option, given)
 
@@ -170,6 +173,32 @@ def test_a_key_in_another_case_is_unknown(key):
 def test_an_unknown_key_like_none_is_just_named(key):
     with pytest.raises(ConfigurationError, match=r"is no known key$"):
         build_settings({}, {key: 5})
+
+
+def test_globs_may_be_given_with_commas():
+    workers = build_settings(
+        {"only-channels": ["a.*, b", "c"]}, {"EXCLUDE_CHANNELS": "d,e"}
+    ).workers
+    assert (workers.only_channels, workers.exclude_channels) == (("a.*", "b", "c"), ("d", "e"))
+
+
+# The commands
+
+
+def test_a_worker_has_the_options_of_workers_alone():
+    assert [option.name for option in options_of(WORKER)] == [
+        "layer",
+        "threads",
+        "thread-idle",
+        "switch-interval",
+        "only-channels",
+        "exclude-channels",
+        "drain-timeout",
+    ]
+
+
+def test_the_daemon_has_all_options():
+    assert options_of(DAEMON) == OPTIONS
 
 
 # Where to listen

@@ -1,173 +1,22 @@
 from __future__ import annotations
 
+import gc
 import resource
-import threading
 
 import pytest
-from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.integration.daemon import wait_until
+from tests.services import Reactor, site_of
 from txchannels import service
-from txchannels.django.bootstrap import LoadedSite
 from txchannels.errors import ConfigurationError
-from txchannels.layers.memory import MemoryLayer
-from txchannels.lifecycle import Stop
-from txchannels.service import Daemon, LayerService, WorkerService, build, check
+from txchannels.options import DAEMON, WORKER
+from txchannels.service import Daemon, Worker, build, check
 from txchannels.settings import HttpSettings, Settings, WebSocketSettings
-from txchannels.workers.pace import Pace
-from txchannels.workers.pool import Pool
 
 
-class Reactor(Clock):
-    def callFromThread(self, call, *arguments):
-        self.callLater(0, call, *arguments)
-
-
-class Layer:
-    def __init__(self):
-        self.sweeps = 0
-
-    def sweep(self):
-        self.sweeps += 1
-
-
-def site_of(run=lambda channel, message: None, ready=lambda: None):
-    return LoadedSite(
-        settings_module="conf",
-        layer=MemoryLayer(),
-        layer_name="default (a layer)",
-        run=run,
-        channels=frozenset({"a"}),
-        thread_ended=lambda: None,
-        ready=ready,
-        is_host_allowed=lambda host: True,
-    )
-
-
-@pytest.fixture
-def errors():
-    found = []
-
-    def observe(event):
-        if event.get("log_namespace") == "txchannels.service":
-            found.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield found
-    globalLogPublisher.removeObserver(observe)
-
-
-class Works:
-    """A worker service, its pool and its layer."""
-
-    def __init__(self, site, seconds=5):
-        self.reactor = Reactor()
-        self.stop = Stop(self.reactor, seconds)
-        self.layer = site.layer.reactor(self.reactor.callFromThread)
-        self.pool = Pool(site.run, max_threads=2, idle_seconds=60)
-        pace = Pace(0.001, lambda: 0, self.pool.turns)
-        self.service = WorkerService(self.reactor, self.layer, self.pool, pace, site, self.stop)
-
-    def stopping(self):
-        done = []
-        self.service.stopService().addBoth(done.append)
-        return done
-
-    def until(self, done):
-        """Let time pass until *done* has fired."""
-
-        def is_done():
-            self.reactor.advance(0.02)
-            return bool(done)
-
-        wait_until(is_done)
-
-
-def test_the_layer_is_swept_while_it_runs():
-    layer, reactor = Layer(), Clock()
-    layer_service = LayerService(reactor, layer)
-    layer_service.startService()
-    reactor.pump([1] * 11)
-    assert layer.sweeps == 2
-    layer_service.stopService()
-    reactor.pump([1] * 11)
-    assert layer.sweeps == 2
-    assert reactor.getDelayedCalls() == []
-    layer_service.stopService()
-
-
-# The workers
-
-
-def test_workers_run_what_comes_and_stop_with_no_thread_left():
-    ran = []
-    works = Works(site_of(run=lambda channel, message: ran.append(channel)))
-    works.service.startService()
-    works.layer.send("a", {})
-    wait_until(lambda: ran == ["a"])
-    done = works.stopping()
-    works.until(done)
-    assert done == [None]
-    assert works.pool.threads == 0
-    assert works.reactor.getDelayedCalls() == []
-
-
-def test_a_message_that_runs_is_waited_for(errors):
-    gate, started = threading.Event(), threading.Event()
-
-    def run(channel, message):
-        started.set()
-        gate.wait(30)
-
-    works = Works(site_of(run=run))
-    works.service.startService()
-    works.layer.send("a", {})
-    assert started.wait(30)
-    done = works.stopping()
-    works.reactor.pump([0.02] * 50)
-    assert done == []
-    gate.set()
-    works.until(done)
-    assert errors == []
-
-
-def test_a_message_that_is_stuck_is_given_up_and_told_with_its_stack(errors):
-    gate, started = threading.Event(), threading.Event()
-
-    def stuck_consumer(channel, message):
-        started.set()
-        gate.wait(30)
-
-    works = Works(site_of(run=stuck_consumer), seconds=1)
-    works.service.startService()
-    works.layer.send("a", {})
-    assert started.wait(30)
-    done = works.stopping()
-    works.reactor.pump([0.02] * 60)
-    gate.set()
-    assert done == [None]
-    (error,) = errors
-    assert "is still running a message of a; given up\n" in error
-    assert "in stuck_consumer" in error
-    wait_until(lambda: works.pool.threads == 0)
-
-
-def test_a_site_that_is_not_ready_is_told_and_ends_the_program(monkeypatch):
-    told = []
-    monkeypatch.setattr("txchannels.lifecycle.tell_operator", told.append)
-
-    def fail():
-        raise ConfigurationError("worker_ready", None, "not today")
-
-    works = Works(site_of(ready=fail))
-    with pytest.raises(SystemExit) as caught:
-        works.service.startService()
-    assert caught.value.code == 1
-    assert [str(one) for one in told] == ["worker_ready: not today"]
-
-
-# The daemon as a whole
+def parts_of(command):
+    return [type(child).__name__ for child in command._children]
 
 
 @pytest.fixture
@@ -184,8 +33,7 @@ def loading(monkeypatch):
 def test_the_rooms_are_joined_in_their_order(loading):
     daemon = build({"threads": "3"}, Reactor())
     assert isinstance(daemon, Daemon)
-    names = [type(child).__name__ for child in daemon._children]
-    assert names == ["LayerService", "WorkerService", "ServerService"]
+    assert parts_of(daemon) == ["LayerService", "WorkerService", "ServerService"]
     assert daemon.pool._max_threads == 3
     assert daemon.site.connections == 0
 
@@ -225,6 +73,119 @@ def test_a_bad_endpoint_is_refused_before_anything_starts(loading):
         build({"endpoint": ["no:1"]}, Reactor())
 
 
+def test_connections_are_no_more_than_files_may_be_open(loading, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (128, 128))
+    assert build({}, Reactor()).site.http.max_connections == 96
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (32, 32))
+    with pytest.raises(ConfigurationError, match="--max-connections 5: only 32 files"):
+        build({"max-connections": "5"}, Reactor())
+
+
+# Its parts on different hosts
+
+
+@pytest.fixture
+def shared(loading, monkeypatch):
+    """As `loading`, with a layer that other processes reach."""
+    site = site_of(channels={"a", "b"}, is_local=False)
+    monkeypatch.setattr(service, "load_layer", lambda alias, root_path: site)
+    return loading
+
+
+def test_a_worker_has_no_servers(shared):
+    worker = build({"threads": "3"}, Reactor(), WORKER)
+    assert isinstance(worker, Worker)
+    assert parts_of(worker) == ["LayerService", "WorkerService"]
+    assert worker.pool._max_threads == 3
+
+
+def test_a_daemon_without_workers_has_no_threads(shared):
+    daemon = build({"no-workers": 1}, Reactor())
+    assert parts_of(daemon) == ["LayerService", "ServerService"]
+    assert daemon.pool is None
+
+
+def test_a_worker_reads_the_daemons_settings_too(shared):
+    shared.update(NO_WORKERS=True, PORT=80, KEEP_ALIVE=9, THREADS=9)
+    assert build({}, Reactor(), WORKER).pool._max_threads == 9
+    shared.update(KEEPALIVE=9)
+    with pytest.raises(ConfigurationError, match="'KEEPALIVE': is no known key"):
+        build({}, Reactor(), WORKER)
+
+
+def test_a_worker_has_no_connections_to_make_room_for(shared, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (32, 32))
+    assert not build({}, Reactor(), WORKER).running
+
+
+@pytest.mark.parametrize("command", [DAEMON, WORKER])
+def test_channels_are_selected_by_both(shared, command):
+    for given in ({"only-channels": ["c"]}, {"exclude-channels": ["*"]}):
+        for work in (build, check):
+            with pytest.raises(ConfigurationError, match=r"the site's channels are: a, b$"):
+                work(given, Reactor(), command)
+
+
+def test_channels_are_not_selected_where_nothing_works(shared):
+    shared.update(ONLY_CHANNELS=["c"])
+    assert build({"no-workers": 1}, Reactor()).pool is None
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "alone"),
+    [(WORKER, {}, "twistd channels-worker"), (DAEMON, {"no-workers": 1}, "--no-workers")],
+)
+@pytest.mark.parametrize("work", [build, check])
+def test_a_layer_of_one_process_is_refused_where_it_is_alone(loading, work, command, given, alone):
+    with pytest.raises(ConfigurationError) as caught:
+        work(given, Reactor(), command)
+    assert str(caught.value) == (
+        f"--layer 'default': default (a layer) reaches no other process, which {alone} needs; "
+        "txchannels.layers.redis.RedisLayer does"
+    )
+
+
+def test_the_sockets_of_a_daemon_hear_of_a_gap_and_a_worker_survives_one(shared, monkeypatch):
+    gaps = []
+    monkeypatch.setattr(
+        "txchannels.layers.reactor.HubReactor.when_gap", lambda self, call: gaps.append(call)
+    )
+    told = []
+
+    def messages_lost(site):
+        told.append(site)
+
+    monkeypatch.setattr(service.Site, "messages_lost", messages_lost)
+    daemon = build({}, Reactor())
+    build({}, Reactor(), WORKER)
+    for gap in gaps:
+        gap(1.0, 2.0)
+    assert told == [daemon.site]
+
+
+def test_a_worker_says_what_it_works_for(shared):
+    said = []
+
+    def observe(event):
+        said.append(formatEvent(event))
+
+    reactor = Reactor()
+    worker = build({}, reactor, WORKER)
+    globalLogPublisher.addObserver(observe)
+    try:
+        worker.startService()
+        assert said == []
+        reactor.advance(0)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+        gc.unfreeze()
+    assert said == ["Working for a, b"]
+    worker._rotated()
+    done = []
+    worker.stopService().addBoth(done.append)
+    wait_until(lambda: bool(done) or reactor.advance(0.02))
+
+
 # --check
 
 
@@ -249,6 +210,31 @@ def test_check_of_the_defaults_has_no_changes(loading):
     assert "changed" not in check({}, Reactor())
 
 
+def test_check_of_a_worker_tells_of_no_sockets(shared):
+    shared.update(KEEP_ALIVE=9, ENDPOINT=["no:1"], ACCESS_LOG="/no/such/log")
+    given = {"threads": "3", "only-channels": ["b,a"], "exclude-channels": ["a"]}
+    first, *lines = check(given, Reactor(), WORKER).splitlines()
+    assert first.endswith("would work for conf:")
+    assert lines == [
+        "  layer      default (a layer)",
+        "  threads    up to 3",
+        "  channel    b",
+        "  changed    --threads 3 (default: 64)",
+        "  changed    --only-channels ('b', 'a') (default: ())",
+        "  changed    --exclude-channels ('a',) (default: ())",
+    ]
+
+
+def test_check_of_a_daemon_without_workers_tells_who_works(shared):
+    _, *lines = check({"no-workers": 1, "endpoint": ["tcp:1"]}, Reactor()).splitlines()
+    assert lines == [
+        "  layer      default (a layer)",
+        "  endpoint   tcp:1",
+        "  threads    none: twistd channels-worker runs views and consumers",
+        "  changed    --no-workers True (default: False)",
+    ]
+
+
 @pytest.mark.parametrize(
     "given", [{"endpoint": ["no:1"]}, {"access-log": "/no/such/log"}, {"threads": "0"}]
 )
@@ -257,7 +243,7 @@ def test_check_fails_where_the_daemon_would(loading, given):
         check(given, Reactor())
 
 
-# What the machine gives
+# The access log
 
 
 def test_the_access_log_is_appended_to_and_takes_any_text(tmp_path):
@@ -276,53 +262,6 @@ def test_the_access_log_may_be_standard_output_or_none(capsys):
     assert service._open_access_log("") is None
     service._open_access_log("-").request(None, "GET", b"/", "1.1", 200, 5)
     assert capsys.readouterr().out.startswith("- - - [")
-
-
-def test_as_many_files_as_allowed_may_be_open(monkeypatch):
-    limits = []
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (10, 20))
-    monkeypatch.setattr(resource, "setrlimit", lambda kind, both: limits.append(both))
-    service._raise_file_limit()
-    assert limits == [(20, 20)]
-
-
-def test_a_machine_that_allows_no_more_files_is_told(monkeypatch, errors):
-    def refuse(kind, both):
-        raise ValueError
-
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (10, 20))
-    monkeypatch.setattr(resource, "setrlimit", refuse)
-    service._raise_file_limit()
-    assert errors == ["Only 10 files, and so connections, can be open"]
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted", "connections"),
-    [
-        (128, 20_000, 96),
-        (33, 20_000, 1),
-        (1024, 20_000, 768),
-        (1024, 768, 768),
-        (1024, 5, 5),
-        (20_000, 20_000, 19_488),
-        (20_512, 20_000, 20_000),
-        (resource.RLIM_INFINITY, 20_000, 20_000),
-    ],
-)
-def test_connections_leave_files_for_all_else(
-    loading, monkeypatch, errors, files, wanted, connections
-):
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (files, files))
-    daemon = build({"max-connections": str(wanted)}, Reactor())
-    assert daemon.site.http.max_connections == connections
-    lowered = [one for one in errors if f"{connections} instead of {wanted}" in one]
-    assert len(lowered) == (connections != wanted)
-
-
-def test_files_that_leave_nothing_for_connections_are_refused(loading, monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (32, 32))
-    with pytest.raises(ConfigurationError, match="--max-connections 20000: only 32 files"):
-        build({}, Reactor())
 
 
 def test_a_rotation_opens_the_access_log_anew(loading, tmp_path):

@@ -11,7 +11,9 @@ from typing import Any, TypedDict
 from txchannels.errors import MessageTooLarge
 
 __all__ = [
+    "GAP_CHANNEL",
     "MAX_MESSAGE_BYTES",
+    "Gap",
     "HttpBodyChunk",
     "HttpDisconnect",
     "HttpRequest",
@@ -127,6 +129,21 @@ class WebSocketReply(TypedDict, total=False):
     accept: bool
     subprotocol: str
     consumed: int
+
+
+#: Where a `Gap` is sent.
+GAP_CHANNEL = "txchannels.gap"
+
+
+class Gap(TypedDict):
+    """``txchannels.gap`` (*ours*): daemon to application, when the layer's server is back.
+
+    Messages of other hosts may have been missed from ``since`` to ``until``, in seconds
+    since the epoch.
+    """
+
+    since: float
+    until: float
 
 
 #: ASGI asks layers to carry 1 MiB; this leaves room for what goes with such a content.

@@ -3,11 +3,11 @@
 An option is given on the command line (``--keep-alive 30``) or as a key of the site's
 ``TXCHANNELS`` (``"KEEP_ALIVE": 30``); the command line wins. An address on the command
 line takes the place of all of the site's: only ``BIND`` and ``PORT`` then complete it.
+Each command takes some of the options; both read the same ``TXCHANNELS``, whole.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,11 +15,29 @@ from functools import reduce
 from typing import Any, Literal
 
 from txchannels.errors import ConfigurationError
-from txchannels.settings import HttpSettings, Settings, WebSocketSettings, WorkerSettings
+from txchannels.settings import (
+    HttpSettings,
+    Settings,
+    WebSocketSettings,
+    WorkerSettings,
+    make_endpoints,
+)
 
-__all__ = ["GROUPS", "OPTIONS", "Option", "build_settings", "closest"]
+__all__ = [
+    "DAEMON",
+    "GROUPS",
+    "OPTIONS",
+    "WORKER",
+    "Option",
+    "build_settings",
+    "closest",
+    "options_of",
+]
 
-Kind = Literal["number", "bytes", "seconds", "text", "list", "flag"]
+Kind = Literal["number", "bytes", "seconds", "text", "list", "globs", "flag"]
+
+#: The commands of twistd: all of a site, and its workers alone.
+DAEMON, WORKER = "channels", "channels-worker"
 
 UNLIMITED = 2**40
 
@@ -42,6 +60,7 @@ class Option:
         shown: What stands for its value in the help.
         help: What it does, for people.
         least, most: The range of a number.
+        commands: Which commands have it.
     """
 
     name: str
@@ -51,6 +70,12 @@ class Option:
     help: str
     least: float = 0
     most: float = UNLIMITED
+    commands: tuple[str, ...] = (DAEMON,)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be given several times, for several values."""
+        return self.kind in ("list", "globs")
 
     @property
     def key(self) -> str:
@@ -78,7 +103,7 @@ class Option:
             if value not in (True, False):
                 raise ConfigurationError(where, value, "must be True or False")
             return bool(value)
-        if self.kind == "list":
+        if self.is_repeatable:
             return self._read_list(value, where)
         if not isinstance(value, str):
             raise ConfigurationError(where, value, "must be text")
@@ -102,8 +127,12 @@ class Option:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, Sequence) or not all(isinstance(one, str) for one in values):
             raise ConfigurationError(where, value, "must be a list of texts")
+        if self.kind == "globs":
+            values = [glob.strip() for one in values for glob in one.split(",")]
         return tuple(values)
 
+
+_BOTH = (DAEMON, WORKER)
 
 #: The options, in the groups and the order of the help.
 # fmt: off
@@ -124,16 +153,24 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                "(Forwarded, X-Forwarded-*)", 0, 16),
     )),
     ("How it runs", (
-        Option("layer", "layer", "text", "ALIAS", "which of CHANNEL_LAYERS to use"),
+        Option("layer", "layer", "text", "ALIAS", "which of CHANNEL_LAYERS to use",
+               commands=_BOTH),
         Option("threads", "workers.threads", "number", "N",
-               "most worker threads; they start as the load needs them", 1, 10_000),
+               "most worker threads; they start as the load needs them", 1, 10_000, _BOTH),
         Option("thread-idle", "workers.idle_seconds", "seconds", "SECONDS",
-               "end a thread that had no work for so long", 0.1),
+               "end a thread that had no work for so long", 0.1, commands=_BOTH),
         Option("switch-interval", "workers.switch_interval_seconds", "seconds", "SECONDS",
                "longest that a thread may keep the others from running, beside code that "
-               "computes for long", 0.00001, 0.005),
+               "computes for long", 0.00001, 0.005, _BOTH),
+        Option("only-channels", "workers.only_channels", "globs", "GLOBS",
+               "run messages of these channels alone, as http.*,websocket.*; repeatable",
+               commands=_BOTH),
+        Option("exclude-channels", "workers.exclude_channels", "globs", "GLOBS",
+               "run no messages of these channels, as jobs.*; repeatable", commands=_BOTH),
+        Option("no-workers", "no_workers", "flag", "",
+               "serve sockets alone: twistd channels-worker runs views and consumers"),
         Option("drain-timeout", "drain_timeout_seconds", "seconds", "SECONDS",
-               "how long a stop may take", 0, 86_400),
+               "how long a stop may take", 0, 86_400, _BOTH),
         Option("access-log", "access_log", "text", "FILE",
                "write a line for each request; - is standard output"),
     )),
@@ -201,6 +238,12 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
 
 OPTIONS = tuple(option for _, options in GROUPS for option in options)
 
+
+def options_of(command: str) -> tuple[Option, ...]:
+    """The options that *command* has, in the order of the help."""
+    return tuple(option for option in OPTIONS if command in option.commands)
+
+
 _SECTIONS = {"http": HttpSettings, "websocket": WebSocketSettings, "workers": WorkerSettings}
 
 
@@ -218,7 +261,7 @@ def build_settings(command_line: Mapping[str, Any], site: Mapping[str, Any]) -> 
         section, _, field = option.field.rpartition(".")
         values[section][field] = option.read(value, where)
     sections = {name: make(**values[name]) for name, make in _SECTIONS.items()}
-    return Settings(endpoints=_endpoints(**values["address"]), **sections, **values[""])
+    return Settings(endpoints=make_endpoints(**values["address"]), **sections, **values[""])
 
 
 def closest(name: object, known: Sequence[str]) -> str:
@@ -242,30 +285,6 @@ def _given(
             yield option, command_line[option.name], f"--{option.name}"
         elif option.key in site and option.name not in replaced:
             yield option, site[option.key], f"TXCHANNELS[{option.key!r}]"
-
-
-def _endpoints(
-    endpoints: tuple[str, ...] = (),
-    bind: str | None = None,
-    port: int | None = None,
-    unix_socket: str | None = None,
-) -> tuple[str, ...]:
-    """The endpoints and their shortcuts, as endpoint strings."""
-    found = list(endpoints)
-    if unix_socket:
-        found.append(f"unix:address={_escape(unix_socket)}")
-    if bind is not None or port is not None or not found:
-        host = (bind or "127.0.0.1").removeprefix("[").removesuffix("]")
-        if not re.fullmatch(r"[^:\s]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host) or (
-            host.count(":") == 1
-        ):
-            raise ConfigurationError("--bind", bind, "must be an address; the port is --port's")
-        found.append(f"tcp:port={8000 if port is None else port}:interface={_escape(host)}")
-    return tuple(found)
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _plain(number: float) -> str:

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from txchannels.errors import ConfigurationError
 from txchannels.messages import MAX_MESSAGE_BYTES
 
-__all__ = ["HttpSettings", "Settings", "WebSocketSettings", "WorkerSettings"]
+__all__ = [
+    "HttpSettings",
+    "Settings",
+    "WebSocketSettings",
+    "WorkerSettings",
+    "make_endpoints",
+]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+/?")
@@ -135,11 +141,15 @@ class WorkerSettings:
         idle_seconds: A thread without work for so long ends, with its database connections.
         switch_interval_seconds: How long a thread may hold the interpreter while others
             wait, beside code that computes for long; else it is Python's own 5 ms.
+        only_channels: Globs of the channels whose messages are run; none is all.
+        exclude_channels: Globs of channels whose messages are not run, even so.
     """
 
     threads: int = 64
     idle_seconds: float = 30.0
     switch_interval_seconds: float = 0.0001
+    only_channels: tuple[str, ...] = ()
+    exclude_channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +161,7 @@ class Settings:
         layer: Which of the site's CHANNEL_LAYERS.
         drain_timeout_seconds: How long a stop may take.
         access_log: A file to append to, ``-`` for standard output, or empty for none.
+        no_workers: Serve sockets alone; another process runs what they ask for.
 
     Raises: ConfigurationError: An endpoint is named twice.
     """
@@ -159,6 +170,7 @@ class Settings:
     layer: str = "default"
     drain_timeout_seconds: float = 30.0
     access_log: str = ""
+    no_workers: bool = False
     http: HttpSettings = field(default_factory=HttpSettings)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
@@ -167,3 +179,30 @@ class Settings:
         for at, endpoint in enumerate(self.endpoints):
             if endpoint in self.endpoints[:at]:
                 raise ConfigurationError("--endpoint", endpoint, "is given twice")
+
+
+def make_endpoints(
+    endpoints: tuple[str, ...] = (),
+    bind: str | None = None,
+    port: int | None = None,
+    unix_socket: str | None = None,
+) -> tuple[str, ...]:
+    """*endpoints* and what the shortcuts name, as endpoint strings; at least one.
+
+    Raises: ConfigurationError: *bind* is no address.
+    """
+    found = list(endpoints)
+    if unix_socket:
+        found.append(f"unix:address={_escape(unix_socket)}")
+    if bind is not None or port is not None or not found:
+        host = (bind or "127.0.0.1").removeprefix("[").removesuffix("]")
+        if not re.fullmatch(r"[^:\s]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host) or (
+            host.count(":") == 1
+        ):
+            raise ConfigurationError("--bind", bind, "must be an address; the port is --port's")
+        found.append(f"tcp:port={8000 if port is None else port}:interface={_escape(host)}")
+    return tuple(found)
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")

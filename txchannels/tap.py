@@ -1,4 +1,4 @@
-"""``twistd channels``: the command line into a service. The only file that says ``reactor``."""
+"""The command line into a service, for both commands. The only file that says ``reactor``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -14,9 +14,9 @@ from twisted.python import usage
 import twisted
 from txchannels import __version__
 from txchannels.errors import ConfigurationError
-from txchannels.options import GROUPS, OPTIONS, Option, closest
+from txchannels.options import DAEMON, GROUPS, OPTIONS, WORKER, Option, closest, options_of
 
-__all__ = ["Options", "makeService"]
+__all__ = ["Options", "WorkerOptions", "makeService"]
 
 #: The options that are no settings: name, what stands for the value, help.
 _STARTING = (
@@ -29,46 +29,55 @@ _STARTING = (
 
 _EPILOGUE = (
     "Seconds may have fractions. Each option but those of the site is also a key of the "
-    "settings' TXCHANNELS, as in TXCHANNELS = {'KEEP_ALIVE': 30}; the command line wins."
+    "settings' TXCHANNELS, as in TXCHANNELS = {'THREADS': 32}; the command line wins."
 )
 
 
-class Options(usage.Options):
-    """The command line's options: those of `txchannels.options`, and which site to serve."""
+def _flags(command: str) -> list[Any]:
+    """The options of *command* without a value, as Twisted takes them."""
+    return [[one.name, None, one.help] for one in options_of(command) if one.kind == "flag"]
 
+
+def _parameters(command: str) -> list[Any]:
+    """The options of *command* with one value, as Twisted takes them."""
+    return [
+        [one.name, None, None, one.help]
+        for one in options_of(command)
+        if one.kind != "flag" and not one.is_repeatable
+    ]
+
+
+class _SiteOptions(usage.Options):
+    """What both commands are told: which site it is, and what its workers do.
+
+    Attributes:
+        command: The command's name.
+    """
+
+    command: ClassVar[str]
+    longdesc: ClassVar[str]
     synopsis = "[options] --settings=mysite.settings"
-    longdesc = "Serves a Django site: HTTP and WebSocket, views and consumers in threads."
-    optFlags = [["check", None, _STARTING[2][2]]] + [
-        [option.name, None, option.help] for option in OPTIONS if option.kind == "flag"
-    ]
-    optParameters = [["settings", None, None, _STARTING[0][2]]] + [
-        [option.name, None, None, option.help]
-        for option in OPTIONS
-        if option.kind not in ("flag", "list")
-    ]
+    optFlags: ClassVar[list[Any]] = [["check", None, _STARTING[2][2]]]
+    optParameters: ClassVar[list[Any]] = [["settings", None, None, _STARTING[0][2]]]
 
     def __init__(self) -> None:
         super().__init__()
         self["pythonpath"] = []
-        for option in OPTIONS:
-            if option.kind == "list":
+        for option in options_of(self.command):
+            if option.is_repeatable:
                 self[option.name] = []
 
     def opt_pythonpath(self, folder: str) -> None:
         """where the site's modules are, if not here; repeatable"""
         self["pythonpath"].append(folder)
 
-    def opt_endpoint(self, description: str) -> None:
-        """Twisted endpoint; repeatable"""
-        self["endpoint"].append(description)
+    def opt_only_channels(self, globs: str) -> None:
+        """run messages of these channels alone; repeatable"""
+        self["only-channels"].append(globs)
 
-    def opt_ws_protocol(self, name: str) -> None:
-        """subprotocol that may be chosen; repeatable"""
-        self["ws-protocol"].append(name)
-
-    def opt_ws_origin(self, origin: str) -> None:
-        """whose pages may connect beside the site's own; repeatable"""
-        self["ws-origin"].append(origin)
+    def opt_exclude_channels(self, globs: str) -> None:
+        """run no messages of these channels; repeatable"""
+        self["exclude-channels"].append(globs)
 
     def opt_version(self) -> None:
         """show the versions, and exit"""
@@ -85,13 +94,13 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            raise SystemExit(f"txchannels: {_explain(str(error))}") from None
+            raise SystemExit(f"txchannels: {_explain(str(error), self.command)}") from None
 
     def getUsage(self, width: int | None = None) -> str:
         """The help, in groups (Twisted's own sorts all options by name)."""
         width = width or int(os.environ.get("COLUMNS", "80"))
         lines = textwrap.wrap(self.longdesc, width)
-        for title, rows in _help_groups():
+        for title, rows in _help_groups(self.command):
             lines += ["", f"{title}:"]
             for left, right in rows:
                 lines += _help_row(left, right, width)
@@ -99,7 +108,7 @@ class Options(usage.Options):
 
     def given(self) -> dict[str, Any]:
         """What the command line names, by option."""
-        flags = {"check"} | {option.name for option in OPTIONS if option.kind == "flag"}
+        flags = {"check", *(one.name for one in OPTIONS if one.kind == "flag")}
         return {
             name: value
             for name, value in self.items()
@@ -107,8 +116,41 @@ class Options(usage.Options):
         }
 
 
-def makeService(options: Options) -> IService:
-    """The daemon as a service; ends the program where it cannot work."""
+class Options(_SiteOptions):
+    """The options of ``twistd channels``."""
+
+    command = DAEMON
+    longdesc = "Serves a Django site: HTTP and WebSocket, views and consumers in threads."
+    optFlags: ClassVar[list[Any]] = _flags(DAEMON)
+    optParameters: ClassVar[list[Any]] = _parameters(DAEMON)
+
+    def opt_endpoint(self, description: str) -> None:
+        """Twisted endpoint; repeatable"""
+        self["endpoint"].append(description)
+
+    def opt_ws_protocol(self, name: str) -> None:
+        """subprotocol that may be chosen; repeatable"""
+        self["ws-protocol"].append(name)
+
+    def opt_ws_origin(self, origin: str) -> None:
+        """whose pages may connect beside the site's own; repeatable"""
+        self["ws-origin"].append(origin)
+
+
+class WorkerOptions(_SiteOptions):
+    """The options of ``twistd channels-worker``."""
+
+    command = WORKER
+    longdesc = (
+        "Runs the views and consumers of a Django site in threads, and opens no port: other "
+        "hosts run twistd channels, joined by a channel layer that all of them share."
+    )
+    optFlags: ClassVar[list[Any]] = _flags(WORKER)
+    optParameters: ClassVar[list[Any]] = _parameters(WORKER)
+
+
+def makeService(options: _SiteOptions) -> IService:
+    """The command as a service; ends the program where it cannot work."""
     from twisted.internet import reactor
 
     from txchannels.service import build, check
@@ -117,26 +159,35 @@ def makeService(options: Options) -> IService:
         sys.path.insert(0, "")
     try:
         if options["check"]:
-            print(check(options.given(), reactor))
+            print(check(options.given(), reactor, options.command))
             raise SystemExit(0)
-        return build(options.given(), reactor)
+        return build(options.given(), reactor, options.command)
     except ConfigurationError as error:
         raise SystemExit(f"txchannels: {error}") from None
 
 
-def _explain(error: str) -> str:
+def _explain(error: str, command: str) -> str:
     """What getopt says about an option, with one that is like it."""
     name = error.split("option --", 1)[-1].split(maxsplit=1)[0] if "option --" in error else ""
-    known = [*(row[0] for row in _STARTING), *(option.name for option in OPTIONS)]
-    if "not recognized" in error and (near := closest(name, known)):
-        return f"--{name}: there is no such option{near.replace('mean ', 'mean --')}"
-    return f"{error}; twistd channels --help lists the options"
+    if "not recognized" in error:
+        if any(name == option.name for option in OPTIONS):
+            return f"--{name}: only twistd {DAEMON} has this option"
+        known = [*(row[0] for row in _STARTING), *(one.name for one in options_of(command))]
+        if near := closest(name, known):
+            return f"--{name}: there is no such option{near.replace('mean ', 'mean --')}"
+    return f"{error}; twistd {command} --help lists the options"
 
 
-def _help_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _help_groups(command: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield "The site", [(_help_name(name, shown), text) for name, shown, text in _STARTING]
     for title, options in GROUPS:
-        yield title, [(_help_name(one.name, one.shown), _help_text(one)) for one in options]
+        rows = [
+            (_help_name(one.name, one.shown), _help_text(one))
+            for one in options
+            if command in one.commands
+        ]
+        if rows:
+            yield title, rows
 
 
 def _help_name(name: str, shown: str) -> str:

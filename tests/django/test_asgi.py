@@ -192,6 +192,22 @@ def test_hot_calls_are_bound_once():
     assert {"send", "send_many", "send_group", "group_add", "receive"} <= set(vars(wrapper))
 
 
+def test_another_blocking_face_can_be_bound():
+    backend = Backend(size=3)
+    wrapper = ChannelLayerWrapper(backend, "default", [])
+    first = backend.blocking
+    first.flush = first.extra = print
+    wrapper.rebind()
+    backend.blocking = second = RecordingLayer()
+    assert wrapper.send == first.send
+    wrapper.rebind()
+    assert wrapper.blocking is second
+    assert wrapper.send == second.send
+    assert wrapper.send_many == second.send_many
+    assert not hasattr(wrapper, "flush")
+    assert not hasattr(wrapper, "extra")
+
+
 def test_a_routing_is_imported_when_it_is_needed():
     wrapper = ChannelLayerWrapper(RecordingLayer(), "default", "tests.nowhere.routing")
     with pytest.raises(ImproperlyConfigured, match=r"no module 'tests\.nowhere'"):

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.test import override_settings
 from django.urls import get_script_prefix, set_script_prefix
 
+from tests.fakes import RecordingLayer
 from tests.integration.daemon import ROOT, bare_environment
-from txchannels.django import bootstrap
+from txchannels.django import Group, bootstrap
 from txchannels.django.asgi import channel_layers
 from txchannels.django.bootstrap import check_site, load_layer, load_settings
 from txchannels.django.handler import ViewConsumer
@@ -140,6 +141,38 @@ def test_without_a_layer_a_site_has_views_and_no_websockets(fresh):
     assert site.settings_module == NAME
     assert site.layer_name == "default (txchannels.layers.memory.MemoryLayer)"
     assert "http.request" in site.channels
+
+
+def test_the_default_layer_reaches_only_its_own_process(fresh):
+    assert load_layer("default").is_local
+
+
+class Joined:
+    """A layer whose blocking face is another one when a reactor has joined it."""
+
+    def __init__(self):
+        self.blocking = RecordingLayer()
+
+
+def test_the_sites_code_uses_the_face_of_a_joined_layer(fresh):
+    layers = {
+        "default": {"BACKEND": f"{__name__}.Joined", "ROUTING": {"greet": f"{__name__}.greet"}}
+    }
+    with override_settings(CHANNEL_LAYERS=layers):
+        site = load_layer("default")
+        assert not site.is_local
+        before = site.layer.blocking
+        after = site.layer.blocking = RecordingLayer()
+        site.layer_joined()
+        site.run("greet", {"reply_channel": "sockets!a", "order": 1})
+    assert before.batches == []
+    assert after.on("sockets!a") == [{"text": "hello"}, {"consumed": 1}]
+    assert after.groups == {"all": ["sockets!a"]}
+
+
+def greet(message):
+    Group("all").add(message.reply_channel)
+    message.reply_channel.send({"text": "hello"})
 
 
 def test_an_unknown_layer_is_refused(fresh):

@@ -11,6 +11,7 @@ from txchannels.django import include, route, route_class
 from txchannels.django.exceptions import DenyConnection
 from txchannels.django.handler import ViewConsumer
 from txchannels.django.routing import Router
+from txchannels.django.signals import gap
 
 
 def one(message, **kwargs):
@@ -272,4 +273,27 @@ def test_the_default_routes_come_once(make_message):
         "websocket.connect",
         "websocket.receive",
         "websocket.disconnect",
+        "txchannels.gap",
     }
+
+
+def test_a_gap_becomes_a_signal(make_message):
+    told = []
+
+    def receiver(signal, sender, **gap):
+        told.append(gap)
+
+    gap.connect(receiver)
+    router = Router([])
+    router.check_default()
+    message = make_message("txchannels.gap", None, since=1.0, until=2.5)
+    router.match(message)[0](message)
+    gap.disconnect(receiver)
+    assert told == [{"since": 1.0, "until": 2.5, "channel_layer": "default"}]
+
+
+def test_a_site_may_route_gaps_itself(make_message):
+    router = Router([route("txchannels.gap", one, since="^9")])
+    router.check_default()
+    assert router.match(make_message("txchannels.gap", None, since=9.0)) == (one, {})
+    assert router.match(make_message("txchannels.gap", None, since=1.0)) is None

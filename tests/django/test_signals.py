@@ -11,6 +11,8 @@ from txchannels.django.signals import (
     CLOSE_BEFORE,
     consumer_finished,
     consumer_started,
+    gap,
+    send_gap,
 )
 
 
@@ -34,6 +36,24 @@ def test_a_test_can_keep_its_connections(signal, uid, database):
         close.assert_not_called()
     finally:
         signal.connect(close_old_connections, dispatch_uid=uid)
+
+
+def test_a_receiver_that_fails_keeps_a_gap_from_no_other(make_message, caplog):
+    told = []
+
+    def fail(**more):
+        raise ValueError("not today")
+
+    def receiver(since, until, channel_layer, **more):
+        told.append((since, until, channel_layer))
+
+    for one in (fail, receiver):
+        gap.connect(one)
+    send_gap(make_message("txchannels.gap", None, since=1.0, until=2.0))
+    for one in (fail, receiver):
+        gap.disconnect(one)
+    assert told == [(1.0, 2.0, "default")]
+    assert "not today" in caplog.text
 
 
 def test_the_app_has_the_label_of_the_package():

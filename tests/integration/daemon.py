@@ -1,4 +1,4 @@
-"""The real thing: a `twistd channels` process on a port of the system's choice."""
+"""The real thing: a `twistd channels` process on a port of the system's choice, or a worker's."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[2]
 TWISTD = Path(sys.executable).parent / "twistd"
 LISTENING = "Listening on http://"
+WORKING = "Working for "
 
 #: A guard against hanging, not a measure: nothing comes near it.
 WAIT_SECONDS = 30.0
@@ -33,15 +34,17 @@ _ADDRESSES = ("--endpoint", "--bind", "--port", "--unix-socket")
 
 
 class Daemon:
-    """One daemon. As a context, it is started, and killed at the end if it still runs.
+    """One daemon, or a worker. As a context, it is started, and killed at the end if it still runs.
 
     Args:
         settings: The site's settings module.
-        options: More options of `channels`; without an address among them, a free port is used.
+        options: More options of *command*; `channels` without an address among them uses a
+            free port.
         environment: More environment variables; None removes one.
         folder: Where it is started.
         paths: Folders to put on the Python path; the repository is there in any case.
         max_files: How many files it may have open at most.
+        command: What twistd is to run.
 
     Attributes:
         port: The first TCP port that it listens on; 0 before that.
@@ -55,11 +58,13 @@ class Daemon:
         folder: Path = ROOT,
         paths: Sequence[Path] = (),
         max_files: int | None = None,
+        command: str = "channels",
     ) -> None:
         self.settings = settings
+        self.command = command
         self.max_files = max_files
         self.options = list(options)
-        if not any(option.startswith(_ADDRESSES) for option in options):
+        if command == "channels" and not any(one.startswith(_ADDRESSES) for one in options):
             self.options.append("--port=0")
         self.environment = bare_environment(*paths, **(environment or {}))
         self.folder = folder
@@ -74,9 +79,10 @@ class Daemon:
     def __exit__(self, *exc_info: object) -> None:
         self.kill()
 
-    def start(self, until: str = LISTENING) -> Self:
-        """Start it and wait for the log's line that has *until* in it."""
-        command = twistd_command(self.settings, *self.options)
+    def start(self, until: str = "") -> Self:
+        """Start it and wait for the log's line that has *until* in it: that it is there."""
+        until = until or (LISTENING if self.command == "channels" else WORKING)
+        command = twistd_command(self.settings, *self.options, command=self.command)
         if self.max_files is not None:
             command = ["sh", "-c", f'ulimit -n {self.max_files}; exec "$@"', "sh", *command]
         self.process = subprocess.Popen(
@@ -197,10 +203,11 @@ def run_twistd(
     folder: Path = ROOT,
     paths: Sequence[Path] = (),
     settings: str | None = None,
+    command: str = "channels",
 ) -> subprocess.CompletedProcess[str]:
-    """`twistd channels` that ends by itself, with what it printed."""
+    """`twistd` with one of our commands that ends by itself, with what it printed."""
     return subprocess.run(
-        twistd_command(settings, *options),
+        twistd_command(settings, *options, command=command),
         cwd=folder,
         env=bare_environment(*paths, **(environment or {})),
         stdin=subprocess.DEVNULL,
@@ -211,9 +218,9 @@ def run_twistd(
     )
 
 
-def twistd_command(settings: str | None, *options: str) -> list[str]:
+def twistd_command(settings: str | None, *options: str, command: str = "channels") -> list[str]:
     named = [] if settings is None else [f"--settings={settings}"]
-    return [str(TWISTD), "-n", "--pidfile=", "channels", *named, *options]
+    return [str(TWISTD), "-n", "--pidfile=", command, *named, *options]
 
 
 def bare_environment(*paths: Path, **more: str | None) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import subprocess
 from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 
-from tests.integration.daemon import TWISTD, WAIT_SECONDS, bare_environment, run_twistd
+from tests.integration.daemon import TWISTD, WAIT_SECONDS, Daemon, bare_environment, run_twistd
 
 pytestmark = pytest.mark.slow
 
@@ -27,12 +28,19 @@ def site(tmp_path: Path) -> Path:
 
 
 class Failed:
-    """How `twistd channels` ended that could not start."""
+    """How `twistd channels`, or another *command*, ended that could not start."""
 
-    def __init__(self, site: Path, *options: str, settings: str | None = "conf") -> None:
-        if not any("port" in one or "endpoint" in one or "bind" in one for one in options):
+    def __init__(
+        self,
+        site: Path,
+        *options: str,
+        settings: str | None = "conf",
+        command: str = "channels",
+    ) -> None:
+        addresses = ("--port", "--endpoint", "--bind")
+        if command == "channels" and not any(one.startswith(addresses) for one in options):
             options = (*options, "--port=0")
-        ended = run_twistd(*options, settings=settings, folder=site, paths=[site])
+        ended = run_twistd(*options, settings=settings, folder=site, paths=[site], command=command)
         self.error = ended.stderr
         self.lines = ended.stderr.splitlines()
         assert ended.returncode == 1, ended.stdout + ended.stderr
@@ -378,6 +386,107 @@ def test_in_the_background_the_log_says_it_and_the_program_that_was_started_ends
     assert log.count("cannot listen there: [Errno 98] Address already in use") == 1
     assert "Traceback" not in log
     assert not (site / "pid").exists()
+
+
+# A worker
+
+WORKER = "channels-worker"
+
+#: Passes for a layer that other processes reach.
+SHARED = """
+from txchannels.layers.memory import MemoryLayer
+
+class Layer(MemoryLayer):
+    pass
+"""
+
+
+@pytest.fixture
+def shared(site: Path) -> Path:
+    """As `site`; its layer passes for one that other processes reach."""
+    (site / "shared.py").write_text(SHARED)
+    more(site, "CHANNEL_LAYERS = {'default': {'BACKEND': 'shared.Layer', 'ROUTING': []}}")
+    return site
+
+
+@pytest.mark.parametrize("check", [[], ["--check"]], ids=["start", "check"])
+@pytest.mark.parametrize(
+    ("command", "option", "alone"),
+    [(WORKER, "--threads=5", "twistd channels-worker"), ("channels", "--no-workers", "--no-work")],
+)
+def test_a_worker_of_a_layer_that_nobody_else_reaches_is_refused(
+    site, command, option, alone, check
+):
+    message = Failed(site, option, *check, command=command).message
+    assert message.startswith("txchannels: --layer 'default': default (txchannels.layers.memory.")
+    assert f"reaches no other process, which {alone}" in message
+    assert "txchannels.layers.redis.RedisLayer" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--port=80", "txchannels: --port: only twistd channels has this option"),
+        ("--thrads=5", "txchannels: --thrads: there is no such option; did you mean --threads?"),
+        ("--threads=0", "txchannels: --threads '0': must be a whole number, 1 to 10000"),
+        ("--layer=x", "txchannels: --layer 'x': CHANNEL_LAYERS has only: default"),
+        ("--only-channels=http.*,tea.*", "txchannels: --only-channels 'tea.*': matches no channel"),
+        ("--exclude-channels=*", "txchannels: --exclude-channels '*': leaves no channel; the "),
+    ],
+)
+def test_what_is_wrong_of_a_worker_is_named(shared, option, said):
+    assert Failed(shared, option, command=WORKER).message.startswith(said)
+
+
+def test_a_worker_takes_no_word_and_needs_settings(site):
+    assert "'conf' is no option" in Failed(site, "conf", settings=None, command=WORKER).message
+    assert "--settings=mysite" in Failed(site, settings=None, command=WORKER).message
+
+
+def test_a_channel_that_is_not_there_is_named_with_those_that_are(shared):
+    message = Failed(shared, "--only-channels=htp.request").message
+    assert message.startswith("txchannels: --only-channels 'htp.request': matches no channel; the")
+    assert "http.request" in message
+
+
+def test_check_of_a_worker_says_what_it_would_do(shared):
+    with (shared / "conf.py").open("a") as settings:
+        settings.write("TXCHANNELS = {'PORT': 80, 'THREADS': 5, 'NO_WORKERS': True}\n")
+    ended = run_twistd(
+        "--check",
+        "--exclude-channels=websocket.*",
+        settings="conf",
+        folder=shared,
+        paths=[shared],
+        command=WORKER,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, *lines = ended.stdout.splitlines()
+    assert first.endswith("would work for conf:")
+    assert lines == [
+        "  layer      default (shared.Layer)",
+        "  threads    up to 5",
+        "  channel    http.request",
+        "  channel    txchannels.gap",
+        "  changed    --threads 5 (default: 64)",
+        "  changed    --exclude-channels ('websocket.*',) (default: ())",
+    ]
+
+
+def test_the_help_of_a_worker_lists_its_options(site):
+    ended = run_twistd("--help", folder=site, command=WORKER)
+    assert ended.returncode == 0
+    assert "--only-channels=GLOBS" in ended.stdout
+    assert "--port" not in ended.stdout
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGHUP])
+def test_a_worker_starts_and_stops(shared, number):
+    with Daemon("conf", folder=shared, paths=[shared], command=WORKER) as worker:
+        worker.wait_for("Working for http.request, txchannels.gap, websocket.connect")
+        worker.signal(SIGUSR1)
+        assert worker.stop(number) == 0
+        assert "Traceback" not in worker.log
 
 
 # Signals of the site

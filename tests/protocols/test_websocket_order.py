@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocols.sockets import World, mask_frame
+from tests.protocols.sockets import Client, World, mask_frame
 from txchannels.errors import LayerUnavailable
 
 
@@ -150,6 +150,129 @@ def test_a_message_that_the_layer_lost_is_not_waited_for(monkeypatch: pytest.Mon
     assert world.site.counters["layer.unavailable"] == 1
 
 
+# A layer that has lost messages
+
+
+def lose_messages(world: World) -> None:
+    """A gap in a layer whose other hosts read the site's messages."""
+    world.site.layer.is_here = lambda channel: False  # type: ignore[method-assign]
+    world.site.messages_lost()
+
+
+def test_after_a_gap_the_next_message_follows_without_a_receipt() -> None:
+    world = World()
+    client = world.open()
+    client.text("one", "two", "three")
+    lose_messages(world)
+    assert world.received == ["one", "two"]
+    assert world.site.counters["websocket.unsure_receipt"] == 1
+    client.reply({"consumed": 2})
+    assert world.received == ["one", "two", "three"]
+
+
+def test_a_receipt_that_comes_late_harms_nothing() -> None:
+    world = World()
+    client = world.open()
+    client.text("one", "two", "three")
+    lose_messages(world)
+    client.reply({"consumed": 1})
+    assert world.received == ["one", "two"]
+    client.reply({"consumed": 2})
+    client.reply({"consumed": 1})
+    assert world.received == ["one", "two", "three"]
+
+
+def test_a_gap_that_finds_nothing_outstanding_changes_nothing() -> None:
+    world = World()
+    client = world.open()
+    lose_messages(world)
+    assert world.site.counters["websocket.unsure_receipt"] == 0
+    client.text("one", "two")
+    assert world.received == ["one"]
+
+
+def test_a_message_after_the_gap_has_its_whole_timeout() -> None:
+    world = World(serial_timeout_seconds=10, ping_interval_seconds=0)
+    client = world.open()
+    client.text("one", "two", "three")
+    world.advance(8)
+    lose_messages(world)
+    world.advance(8)
+    assert world.received == ["one", "two"]
+    world.advance(4)
+    assert world.received == ["one", "two", "three"]
+
+
+def test_a_gap_lets_every_socket_go_on_that_is_open_or_lost() -> None:
+    world = World()
+    clients = [world.open() for _ in range(3)]
+    for client in clients:
+        client.text("one")
+    clients[0].lose()
+    lose_messages(world)
+    assert len(world.of("websocket.disconnect")) == 1
+    for client in clients[1:]:
+        client.text("two")
+        client.lose()
+    assert world.received == ["one"] * 3 + ["two"] * 2
+    assert len(world.of("websocket.disconnect")) == 1
+    lose_messages(world)
+    assert len(world.of("websocket.disconnect")) == 3
+    world.assert_nothing_left()
+
+
+def test_a_socket_that_is_not_read_is_read_again_after_a_gap() -> None:
+    world = World(max_backlog_messages=1)
+    client = world.open()
+    client.text("one", "two")
+    assert client.transport.is_paused
+    lose_messages(world)
+    assert world.received == ["one", "two"]
+    assert not client.transport.is_paused
+
+
+def test_what_waits_for_room_waits_on() -> None:
+    world = World(capacity={"websocket.receive": 1}, reading=1)
+    client = world.open()
+    world.hub.offer("websocket.receive", {"text": "other"})
+    client.text("one")
+    assert world.messages == []
+    lose_messages(world)
+    assert world.messages == []
+    world.application.request(2)
+    world.flush()
+    assert world.received == ["other", "one"]
+
+
+def test_a_handshake_waits_on_for_its_answer() -> None:
+    world = World()
+    client = world.client()
+    lose_messages(world)
+    client.reply({"accept": True})
+    client.text("one")
+    assert world.received == []
+    client.reply({"consumed": 0})
+    assert world.received == ["one"]
+
+
+def test_a_handshake_whose_receipt_was_lost_does_not_hold_the_first_message_back() -> None:
+    world = World()
+    client = world.client()
+    client.reply({"accept": True})
+    client.text("one")
+    lose_messages(world)
+    assert world.received == ["one"]
+
+
+def test_a_gap_leaves_requests_alone() -> None:
+    world = World()
+    client = Client(world)
+    client.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    lose_messages(world)
+    assert bytes(client.transport.sent) == b""
+    assert world.site.connections == 1
+
+
 # The backlog
 
 
@@ -189,7 +312,10 @@ def test_nothing_is_lost_of_what_one_read_brings_over_the_bound() -> None:
     assert not client.transport.is_paused
 
 
-@given(st.lists(st.sampled_from(["text", "consume", "make room", "fill"]), max_size=60))
+STEPS = ["text", "consume", "consume late", "lose receipts", "make room", "fill"]
+
+
+@given(st.lists(st.sampled_from(STEPS), max_size=60))
 def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[str]) -> None:
     world = World(capacity={"websocket.receive": 1}, reading=0, max_backlog_messages=3)
     world.application.request(1)
@@ -209,6 +335,10 @@ def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[str]) -> N
             sent += 1
         elif step == "consume" and own():
             client.reply({"consumed": own()[-1][1]})
+        elif step == "consume late" and own():
+            client.reply({"consumed": own()[0][1]})
+        elif step == "lose receipts":
+            world.site.messages_lost()
         elif step == "make room":
             world.application.request(1)
             world.flush()

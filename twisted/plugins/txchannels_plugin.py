@@ -1,4 +1,7 @@
-"""What makes ``twistd channels`` exist; imports nothing of ours, as any twistd reads it."""
+"""What makes ``twistd channels`` and ``twistd channels-worker`` exist.
+
+Imports nothing of ours, as any twistd reads it.
+"""
 
 from twisted.application.service import ServiceMaker
 
@@ -7,4 +10,11 @@ channels = ServiceMaker(
     "txchannels.tap",
     "Serve a Django site over HTTP and WebSocket.",
     "channels",
+)
+
+channels_worker = ServiceMaker(
+    "txchannels worker",
+    "txchannels.tap_worker",
+    "Run the views and consumers of a Django site that other hosts serve.",
+    "channels-worker",
 )

@@ -154,10 +154,15 @@ class ChannelLayerWrapper:
         self.channel_layer = channel_layer
         self.alias = alias
         self.routing = routing
-        self.blocking = _blocking_face(channel_layer)
         self._router: Router | None = None
         self._lock = threading.RLock()
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Use the layer's blocking face as it is now: it may be another once a reactor runs."""
+        self.blocking = _blocking_face(self.channel_layer)
         for name in _BOUND:
+            self.__dict__.pop(name, None)
             if hasattr(self.blocking, name):
                 setattr(self, name, getattr(self.blocking, name))
 

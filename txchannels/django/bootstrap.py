@@ -33,6 +33,9 @@ class LoadedSite:
         settings_module: Where the site's settings are.
         layer: The layer as its backend's class made it.
         layer_name: Its alias and class, for people.
+        is_local: Whether no other process can reach the layer.
+        layer_joined: To be called when the reactor's face of the layer was taken: the
+            site's code then uses the blocking face that belongs to it.
         run: Handles a message; for worker threads.
         channels: The channels whose messages it can handle.
         thread_ended: To be called in a worker thread that is about to end.
@@ -44,6 +47,8 @@ class LoadedSite:
     settings_module: str
     layer: Any
     layer_name: str
+    is_local: bool
+    layer_joined: Callable[[], None]
     run: Callable[[str, dict[str, Any]], None]
     channels: frozenset[str]
     thread_ended: Callable[[], None]
@@ -145,6 +150,8 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
         settings_module=settings.SETTINGS_MODULE,
         layer=wrapper.channel_layer,
         layer_name=str(wrapper),
+        is_local=wrapper.local_only(),
+        layer_joined=wrapper.rebind,
         run=Dispatcher(wrapper, router, databases=databases, script_name=script_name),
         channels=frozenset(router.channels),
         thread_ended=databases.thread_ended,

@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from txchannels.django.dotted import DottedPathError, import_dotted
 from txchannels.django.exceptions import DenyConnection
 from txchannels.django.message import Message
+from txchannels.django.signals import send_gap
+from txchannels.messages import GAP_CHANNEL
 
 __all__ = ["Include", "Route", "RouteClass", "Router", "include", "route", "route_class"]
 
@@ -76,7 +78,9 @@ class Router(RouteTable):
         - ``websocket.connect`` is accepted, as in Channels 1, but only where the site
           routes some ``websocket.*`` channel itself. **Other than in Channels 1**, a site
           that knows nothing of WebSockets denies the handshake: it would only hold
-          sockets open for strangers.
+          sockets open for strangers;
+        - ``txchannels.gap`` becomes the signal `txchannels.django.signals.gap`, unless the
+          site routes it itself.
         """
         if self._has_default:
             return
@@ -89,6 +93,8 @@ class Router(RouteTable):
         self.add_route(Route("http.request", http_consumer))
         self.add_route(Route("websocket.connect", _accept if knows_websockets else _deny))
         self.add_route(Route(["websocket.receive", "websocket.disconnect"], _ignore))
+        if GAP_CHANNEL not in self.channels:
+            self.add_route(Route(GAP_CHANNEL, send_gap))
 
 
 class Route:

@@ -92,6 +92,28 @@ class IInbox(Interface):
 class IReactorLayer(Interface):
     """The face for the reactor's thread: nothing here blocks."""
 
+    def start() -> None:
+        """Begin: called once, before anything reads the layer or the reactor runs.
+
+        Raises: ConfigurationError: The layer can never work so.
+        """
+
+    def stop() -> Any:
+        """End: called once, when nobody sends or reads any more. A Deferred, or None."""
+
+    def is_here(channel: str) -> bool:
+        """Whether a message that is sent to *channel* now stays in this process."""
+
+    def drain() -> None:
+        """Take no more messages from other hosts; what is here already is still delivered."""
+
+    def when_gap(callback: Callable[[float, float], None]) -> None:
+        """Call *callback* each time after the layer's server has come back.
+
+        It is called in the reactor's thread, with the wall-clock times (seconds since the
+        epoch) from when to when messages of other hosts may have been missed.
+        """
+
     def send(channel: str, message: Message) -> None:
         """Hand *message* over; the caller gives it up.
 

@@ -44,11 +44,28 @@ class HubReactor:
         self._call_from_thread = call_from_thread
         self._clock = clock
         self.send: Callable[[str, Message], None] = hub.send
-        self.offer = hub.offer
+        self.offer: Callable[[str, Message], bool] = hub.offer
         self.is_wanted = hub.is_wanted
         self.new_channel = hub.new_channel
-        self.drop_channel = hub.drop_channel
+        self.drop_channel: Callable[[str], None] = hub.drop_channel
         self.sweep = hub.sweep
+
+    def start(self) -> None:
+        """Nothing to begin: the hub is this process's own."""
+
+    def stop(self) -> Deferred[None]:
+        """Nothing to end."""
+        return succeed(None)
+
+    def is_here(self, channel: str) -> bool:
+        """Always: the hub reaches no other process."""
+        return True
+
+    def drain(self) -> None:
+        """Nothing to do: no message comes from other hosts."""
+
+    def when_gap(self, callback: Callable[[float, float], None]) -> None:
+        """Nothing to do: no message of the hub's own process is ever missed."""
 
     def when_room(self, channel: str, callback: Callable[[], None]) -> None:
         def room_made() -> None:

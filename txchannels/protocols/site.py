@@ -249,6 +249,18 @@ class Site:
                 log.failure("A connection could not be checked")
                 connection.abort()
 
+    def messages_lost(self) -> None:
+        """The layer may have lost messages: no socket waits for what may never come.
+
+        Those wait on whose messages stay in this process, where none is lost; and exchanges,
+        which have a timeout of their own, and nothing follows them.
+        """
+        if self.layer.is_here("websocket.receive"):
+            return
+        for connection in list(self._connections):
+            if isinstance(connection, Socket):
+                connection.messages_lost()
+
     def stop(self) -> None:
         """Let every connection end: running requests are served, sockets closed with 1012."""
         self.is_stopping = True

@@ -1,8 +1,8 @@
 """A socket's messages to the application: one at a time, in order, the disconnect last.
 
 The next message is handed out when the consumer of the one before has returned
-(``consumed``), or after a timeout. What waits for that, or for room in its channel, is
-bounded: the socket is not read in the meantime.
+(``consumed``), after a timeout, or when the layer may have lost the receipt. What waits
+for that, or for room in its channel, is bounded: the socket is not read in the meantime.
 
 Source: DESIGN rule 6 in ``docs/architecture.md``.
 """
@@ -112,6 +112,16 @@ class Turns:
             self._busy_order = _NOBODY
             if self._backlog is not None or self._code is not None:
                 self._hand_out_waiting()
+
+    def messages_lost(self) -> None:
+        """The layer may have lost the message that was handed out, or its receipt.
+
+        It is not waited for: the next may follow. A receipt that comes after all is one of
+        an old order, and says nothing.
+        """
+        if self._busy_order >= 0:
+            self._site.count("websocket.unsure_receipt")
+            self.consumed(self._busy_order)
 
     def end(self, code: int) -> None:
         """The connection is lost: after all that waits comes the disconnect, with *code*."""

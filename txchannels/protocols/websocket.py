@@ -296,6 +296,14 @@ class Socket:
             self._reject(503, "The server is busy; try again soon")
         self._turns.consumed(message["order"])
 
+    def messages_lost(self) -> None:
+        """The layer may have lost messages of this socket.
+
+        A handshake waits on, up to its own timeout: nothing may follow it before it is answered.
+        """
+        if self._state != CONNECTING:
+            self._turns.messages_lost()
+
     def _reply(self, message: Message) -> None:
         frame = encode_reply(message)
         if frame:
