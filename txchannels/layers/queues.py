@@ -6,7 +6,7 @@ Thread: whoever holds the hub's lock, for everything here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -157,10 +157,15 @@ class Queues:
             queue.tell_of_room()
         return taken
 
-    def put_back(self, queue: Queue, taken: Sequence[tuple[float, str, Message]]) -> None:
-        """Undo `take_out`."""
-        queue.waiting.extendleft(reversed(taken))
-        self.waiting += len(taken)
+    def put_back(self, queue: Queue, taken: tuple[float, str, Message]) -> None:
+        """Undo `take_out` for one message: it waits again behind those that came before it."""
+        waiting = queue.waiting
+        before: list[tuple[float, str, Message]] = []
+        while waiting and waiting[0][0] <= taken[0]:
+            before.append(waiting.popleft())
+        waiting.appendleft(taken)
+        waiting.extendleft(reversed(before))
+        self.waiting += 1
 
     def take(self, queue: Queue) -> tuple[str, Message] | None:
         """The message that has waited longest; None if none has come in time."""

@@ -17,22 +17,22 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def servers(request):
-    """One server for all tests of this module; each layer has a prefix of its own."""
-    with RedisServer() as one, RedisServer() as other:
-        Direct.servers = (one, other)
+    """Two servers for all tests of this module; each layer has a prefix of its own."""
+    with RedisServer("redis") as redis, RedisServer("valkey") as valkey:
+        Direct.servers = {"redis": redis, "valkey": valkey}
         yield
 
 
 class Direct:
     """A program that is not the daemon."""
 
-    servers: tuple[RedisServer, RedisServer]
-    shards = 1
+    servers: dict[str, RedisServer]
+    shards = ("redis",)
     expiry_seconds = 0.3
     keys: tuple[str, ...] = ()
 
     def make_layer(self, **config):
-        hosts = [server.url for server in self.servers[: self.shards]]
+        hosts = [self.servers[name].url for name in self.shards]
         if self.keys:
             config["symmetric_encryption_keys"] = self.keys
         return RedisLayer(hosts=hosts, prefix=f"conformance{next(numbers)}:", **config)
@@ -42,12 +42,16 @@ class TestRedis(Direct, LayerConformance, unittest.TestCase):
     pass
 
 
+class TestValkey(Direct, LayerConformance, unittest.TestCase):
+    shards = ("valkey",)
+
+
 class TestEncrypted(Direct, LayerConformance, unittest.TestCase):
     keys = ("new", "old")
 
 
 class TestSharded(Direct, LayerConformance, unittest.TestCase):
-    shards = 2
+    shards = ("redis", "valkey")
 
 
 class Joined(Direct):
@@ -81,12 +85,16 @@ class TestJoinedHub(Joined, LayerConformance, unittest.TestCase):
     pass
 
 
+class TestJoinedHubOverValkey(Joined, LayerConformance, unittest.TestCase):
+    shards = ("valkey",)
+
+
 class TestJoinedHubEncrypted(Joined, LayerConformance, unittest.TestCase):
     keys = ("new", "old")
 
 
 class TestJoinedHubSharded(Joined, LayerConformance, unittest.TestCase):
-    shards = 2
+    shards = ("redis", "valkey")
 
 
 class TestJoinedHubInTheReactor(Joined, ReactorConformance, unittest.TestCase):

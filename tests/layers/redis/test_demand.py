@@ -30,7 +30,7 @@ def workers():
 
 
 def knows_of_others(host, channel):
-    wait_until(lambda: channel in host.hub._read_elsewhere, "others are known to read")
+    wait_until(lambda: channel in host.hub._known.read_elsewhere, "others are known to read")
 
 
 def test_work_goes_to_the_host_that_has_asked(site):
@@ -100,7 +100,7 @@ def test_what_redis_gave_back_goes_to_a_reader_that_asks_meanwhile(site):
     taken = here.hub._queues.take_out(queue, here.hub.seconds(), 2)
     reader.request(5)
     for entry in taken:
-        here.hub.gave_away(queue, entry, -1)
+        here.hub.spill._sent(queue, entry, -1)
     assert sorted(reader.numbers()) == [0, 1]
 
 

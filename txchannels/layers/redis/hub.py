@@ -7,10 +7,8 @@ A message that waits here while another host could run it goes there.
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,8 +22,8 @@ from txchannels.layers.names import MAX_NAME_CHARACTERS, make_name, owner_of
 from txchannels.layers.redis import operations
 from txchannels.layers.redis.inbox import JoinedInbox
 from txchannels.layers.redis.incoming import Incoming
-from txchannels.layers.redis.link import Unanswered
 from txchannels.layers.redis.operations import FULL, Operation
+from txchannels.layers.redis.outbox import Unanswered
 from txchannels.layers.redis.outgoing import Outgoing
 from txchannels.layers.redis.places import (
     HUB,
@@ -37,20 +35,17 @@ from txchannels.layers.redis.places import (
     shard_of,
 )
 from txchannels.layers.redis.spill import Spill
+from txchannels.layers.redis.whereabouts import Whereabouts
 from txchannels.layers.redis.writer import Config, Writer
 
 if TYPE_CHECKING:
     from txchannels.layers.accounts import Account
-    from txchannels.layers.queues import Queue, Subscription
+    from txchannels.layers.queues import Subscription
     from txchannels.layers.redis.link import Link
 
 __all__ = ["JoinedHub"]
 
-MAX_KNOWN_CLOSED = 10_000
-MAX_AWAY = 10_000
 MAX_READS = 1_000
-
-Entry = tuple[float, str, Message]
 
 
 class JoinedHub(Hub):
@@ -86,20 +81,17 @@ class JoinedHub(Hub):
         self.address = f"{HUB}{secrets.token_hex(8)}!"
         self.writer = Writer(config, self.address)
         self.links: list[Link] = []
+        self._known = Whereabouts(config.expiry, clock)
+        self.note_closed = self._known.note_closed
         self.incoming = Incoming(self, config.codec, clock)
         self.outgoing = Outgoing(self)
-        self.spill = Spill(self, clock)
+        self.spill = Spill(self, self._queues, self._lock, self._known)
         self.kept_here = 0
         self._turn = 0
         self._subscriptions: set[Subscription] = set()
-        self._asked_homes: OrderedDict[str, float] = OrderedDict()
         self._has_read = False
         self._workers = 0
         self._is_draining = False
-        self._read_elsewhere: frozenset[str] = frozenset()
-        self._reads_by_link: dict[Link, frozenset[str]] = {}
-        self._known_closed: OrderedDict[str, float] = OrderedDict()
-        self._away: OrderedDict[str, float] = OrderedDict()
         self._gap_watchers: list[Callable[[float, float], None]] = []
 
     def join(self, links: Sequence[Link]) -> None:
@@ -121,14 +113,11 @@ class JoinedHub(Hub):
         name = owner_of(channel)
         if name in self._inboxes:
             return True
-        since = self._away.get(name)
         if home_of(name) == self.address:
-            return since is None and self._workers > 0
+            return self._workers > 0 and not self._known.has_left(name)
         queue = self._by_name.get(name)
-        if queue is None or not queue.readers:
-            return False
         # What is here must not overtake what went to Redis while nobody read it here.
-        return since is None or self.seconds() - since >= self.expiry_seconds
+        return queue is not None and bool(queue.readers) and not self._known.is_away(name)
 
     def new_channel(self, pattern: str) -> str:
         name = make_name(pattern)
@@ -138,17 +127,17 @@ class JoinedHub(Hub):
 
     def drop_channel(self, channel: str) -> None:
         super().drop_channel(channel)
-        self._away.pop(channel, None)
+        self._known.forget(channel)
 
     def link_for(self, channel: str) -> Link:
         """The link by which to send to *channel*.
 
         Raises: LayerUnavailable; ChannelClosed: Its owner has said so.
         """
-        if channel in self._known_closed and self._is_known_closed(channel):
+        if self._known.is_closed(channel):
             raise ChannelClosed(f"The client behind {channel} is gone")
         if ("?" in channel or "!" in channel) and address_of(channel) is None:
-            self._note_away(owner_of(channel))
+            self._known.note_away(owner_of(channel))
         at = shard_of(channel, len(self.links))
         if at is not None:
             return self.links[at]
@@ -159,20 +148,15 @@ class JoinedHub(Hub):
                 return link
         return self.links[turn % len(self.links)]
 
-    def _note_away(self, name: str) -> None:
-        """Remember that the single reader of *name* finds its next messages in Redis."""
-        with self._lock:
-            _remember(self._away, name, self.seconds())
-
     def group_link(self, group: str) -> Link:
         """The link to where the members of *group* are registered."""
         return self.links[group_shard(group, len(self.links))]
 
     def is_wanted(self, channel: str) -> bool:
-        if super().is_wanted(channel) or channel in self._read_elsewhere:
+        if super().is_wanted(channel) or channel in self._known.read_elsewhere:
             return True
         # Before the first worker host has come, sockets may be opened all the same.
-        return not self._read_elsewhere and not self._has_read
+        return not self._known.read_elsewhere and not self._has_read
 
     def book(self, channel: str, outcome: int | LayerError) -> None:
         """Book a message that was sent elsewhere, or could not be."""
@@ -281,14 +265,14 @@ class JoinedHub(Hub):
         """Ask the hubs that made single-reader *channels* to let their messages go."""
         for channel in channels:
             home = home_of(channel)
-            if home is None or home == self.address or channel in self._asked_homes:
+            if home is None or home == self.address or self._known.has_asked(channel):
                 continue
             try:
                 link = self.links[shard_of(home, len(self.links)) or 0]
                 link.submit(self.writer.want(home, channel, link.time))
             except LayerUnavailable:
                 continue
-            _remember(self._asked_homes, channel)
+            self._known.note_asked(channel)
 
     def request(self, subscription: Subscription, count: int) -> None:
         super().request(subscription, count)
@@ -364,8 +348,7 @@ class JoinedHub(Hub):
 
     def saw_others(self, link: Link, reads: Sequence[str]) -> None:
         """Take note of what the other hubs read."""
-        self._reads_by_link[link] = frozenset(name for one in reads for name in one.split())
-        self._read_elsewhere = frozenset().union(*self._reads_by_link.values())
+        self._known.saw_reads(link, reads)
 
     def came_up(self, link: Link, since: float | None) -> None:
         """Tell of the time in which messages of other hosts may have been missed."""
@@ -409,18 +392,6 @@ class JoinedHub(Hub):
         with self._lock:
             self._groups.discard(group, channel)
 
-    def note_closed(self, channel: str, seconds: float = math.inf) -> None:
-        """Remember for some time that nobody reads *channel* any more."""
-        self._known_closed[channel] = self.seconds() + seconds
-        while len(self._known_closed) > MAX_KNOWN_CLOSED:
-            self._known_closed.popitem(last=False)
-
-    def _is_known_closed(self, channel: str) -> bool:
-        if self._known_closed.get(channel, 0.0) > self.seconds():
-            return True
-        self._known_closed.pop(channel, None)
-        return False
-
     def book_expired(self, name: str) -> None:
         """Book a message that expired on its way."""
         with self._lock:
@@ -441,67 +412,10 @@ class JoinedHub(Hub):
             queue.account.delivered += 1
             reader.deliver(channel, message)
 
-    # Giving work away
-
-    def end_vain_waits(self) -> None:
-        """Leave to others what nobody here has been free for."""
-        if self._read_elsewhere:
-            for link in self.links:
-                link.reader.end_vain_wait()
-
-    def give_away(self, before: float, most: int) -> list[tuple[Queue, list[Entry]]]:
-        """Take out what has waited since *before*, if others read it, or nobody here does."""
-        if not self._queues.waiting:
-            return []
-        with self._lock:
-            return [
-                (queue, self._queues.take_out(queue, math.inf if "?" in name else before, most))
-                for name, queue in list(self._by_name.items())
-                if queue.waiting and self._may_go(name, queue)
-            ]
-
-    def _may_go(self, name: str, queue: Queue) -> bool:
-        """Whether others may have what waits in *queue*; what has one reader keeps its order."""
-        if "?" in name or "!" in name:
-            return name in self._away and home_of(name) == self.address
-        return not queue.readers or name in self._read_elsewhere
-
-    def let_go(self, channel: str) -> None:
-        """Send what waits in a channel that was made here to its reader, who is elsewhere."""
-        if home_of(channel) != self.address or channel in self._away:
-            return
-        self._note_away(channel)
-        self.spill()
-
-    def gave_away(self, queue: Queue, entry: Entry, outcome: int | LayerError) -> bool:
-        """Book what was taken out, or take it back. Returns: whether it is to go again."""
-        if outcome == FULL and "?" in queue.name:
-            return True
-        with self._lock:
-            if outcome != 0 and not isinstance(outcome, Unanswered):
-                queue = self._queues.open(queue.name)  # it may have been swept meanwhile
-                self._queues.put_back(queue, [entry])
-                reader = queue.ready_reader()
-                if reader is not None:
-                    self._queues.hand_over(reader)
-                return False
-            queue.account.forwarded += 1
-        if outcome != 0:
-            self.given_up(entry[1], entry[2])
-        return False
-
     def given_up(self, channel: str, message: Message, outcome: object = None) -> None:
         """Tell whoever waits for an answer that *message* may never be read."""
         for callback in self._expiry_watchers:
             callback(channel, message)
-
-
-def _remember(names: OrderedDict[str, float], name: str, value: float = 0.0) -> None:
-    """Keep *name* among the last of *names*."""
-    names[name] = value
-    names.move_to_end(name)
-    while len(names) > MAX_AWAY:
-        names.popitem(last=False)
 
 
 def _is_shared(subscription: Subscription) -> bool:

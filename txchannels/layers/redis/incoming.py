@@ -80,7 +80,7 @@ class Incoming:
         elif element.kind == Kind.CLOSED:
             hub.note_closed(target)
         elif element.kind == Kind.WANT:
-            hub.let_go(target)
+            hub.spill.let_go(target)
         else:
             hub.flush()
 

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.layers.redis.operations import Operation, Script, write
-from txchannels.layers.redis.outbox import Asked, Done, Outbox
+from txchannels.layers.redis.outbox import Asked, Done, Outbox, Unanswered
 from txchannels.layers.redis.reader import Reader
 from txchannels.layers.redis.servertime import ServerTime
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from txchannels.layers.queues import Subscription
     from txchannels.layers.redis.connection import Connection
 
-__all__ = ["FLUSH", "MEMBERS", "STATISTICS", "Link", "LinkOwner", "Server", "Unanswered"]
+__all__ = ["FLUSH", "MEMBERS", "STATISTICS", "Link", "LinkOwner", "Server"]
 
 log = Logger()
 
@@ -57,10 +57,6 @@ RETRY_SECONDS = 0.02
 _REPEATABLE = frozenset("lpr")
 MAX_AGAIN = 100_000
 LEAVE_GROUP = "l"
-
-
-class Unanswered(LayerUnavailable):
-    """The server was lost before it answered: it may have done what was asked, or not."""
 
 
 @dataclass(frozen=True)

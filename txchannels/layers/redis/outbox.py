@@ -15,7 +15,7 @@ from typing import NamedTuple
 from txchannels.errors import LayerError, LayerUnavailable
 from txchannels.layers.redis.operations import Operation
 
-__all__ = ["Asked", "Done", "Outbox"]
+__all__ = ["Asked", "Done", "Outbox", "Unanswered"]
 
 #: Told how an operation ended: its verdict, or why it was not done. True: it is to go again.
 #: Thread: the reactor's, or that of whoever submits.
@@ -29,6 +29,10 @@ CROWDED_BYTES = 16 * 2**20
 
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 2**20
+
+
+class Unanswered(LayerUnavailable):
+    """The server was lost before it answered: it may have done what was asked, or not."""
 
 
 class Asked(NamedTuple):

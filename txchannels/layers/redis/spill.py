@@ -1,17 +1,28 @@
-"""Work that waits here while another host could run it goes to Redis."""
+"""Work that waits here while another host could run it goes to Redis.
+
+So do the messages of a single-reader channel that was made here, once a reader elsewhere
+has asked for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from txchannels.errors import LayerError
+from txchannels.layers.redis.operations import FULL
+from txchannels.layers.redis.outbox import Unanswered
+from txchannels.layers.redis.places import home_of
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
-    from txchannels.layers.queues import Queue
+    from txchannels.layers.queues import Queue, Queues
     from txchannels.layers.redis.hub import JoinedHub
+    from txchannels.layers.redis.whereabouts import Whereabouts
+
+    Entry = tuple[float, str, Message]
 
 __all__ = ["Spill"]
 
@@ -24,30 +35,78 @@ class Spill:
     """See the module.
 
     Args:
-        hub: Where messages wait.
-        clock: The hub's time in seconds.
+        hub: Whose messages they are.
+        queues: Where they wait.
+        lock: To be held to look there.
+        known: What is known of the other hubs.
 
     Thread: the reactor's.
     """
 
-    def __init__(self, hub: JoinedHub, clock: Callable[[], float]) -> None:
+    def __init__(self, hub: JoinedHub, queues: Queues, lock: Lock, known: Whereabouts) -> None:
         self._hub = hub
-        self._clock = clock
+        self._queues = queues
+        self._lock = lock
+        self._known = known
 
     def __call__(self) -> None:
-        """Look what has waited too long; to be called often."""
-        self._hub.end_vain_waits()
-        for queue, entries in self._hub.give_away(self._clock() - WAIT_SECONDS, MAX_AT_ONCE):
-            for entry in entries:
-                self._send(queue, entry)
+        """Give away what has waited too long; to be called often."""
+        if self._known.read_elsewhere:
+            for link in self._hub.links:
+                link.reader.end_vain_wait()
+        if self._queues.waiting:
+            for queue, entries in self._take_out():
+                for entry in entries:
+                    self._send(queue, entry)
 
-    def _send(self, queue: Queue, entry: tuple[float, str, Message]) -> None:
+    def let_go(self, channel: str) -> None:
+        """Send what waits in a channel that was made here to its reader, who is elsewhere."""
+        if home_of(channel) == self._hub.address and not self._known.has_left(channel):
+            self._known.note_away(channel)
+            self()
+
+    def _take_out(self) -> list[tuple[Queue, list[Entry]]]:
+        before = self._hub.seconds() - WAIT_SECONDS
+        with self._lock:
+            return [
+                (
+                    queue,
+                    self._queues.take_out(queue, math.inf if "?" in name else before, MAX_AT_ONCE),
+                )
+                for name, queue in list(self._queues.by_name.items())
+                if queue.waiting and self._may_go(name, queue)
+            ]
+
+    def _may_go(self, name: str, queue: Queue) -> bool:
+        """Whether others may have what waits in *queue*; what has one reader keeps its order."""
+        if "?" in name or "!" in name:
+            return self._known.has_left(name) and home_of(name) == self._hub.address
+        return not queue.readers or name in self._known.read_elsewhere
+
+    def _send(self, queue: Queue, entry: Entry) -> None:
         expires, channel, message = entry
-        gone = partial(self._hub.gave_away, queue, entry)
+        sent = partial(self._sent, queue, entry)
         try:
             link = self._hub.link_for(channel)
-            left = max(1, int((expires - self._clock()) * 1000))
-            line = channel if "?" in channel else None
-            link.submit(self._hub.writer.message(channel, message, link.time, left), gone, line)
+            left = max(1, int((expires - self._hub.seconds()) * 1000))
+            operation = self._hub.writer.message(channel, message, link.time, left)
+            link.submit(operation, sent, channel if "?" in channel else None)
         except LayerError as error:
-            gone(error)
+            sent(error)
+
+    def _sent(self, queue: Queue, entry: Entry, outcome: int | LayerError) -> bool:
+        """Book what has left, or take it back. Returns: whether it is to go again."""
+        if outcome == FULL and "?" in queue.name:
+            return True
+        with self._lock:
+            if outcome != 0 and not isinstance(outcome, Unanswered):
+                queue = self._queues.open(queue.name)  # it may have been swept meanwhile
+                self._queues.put_back(queue, entry)
+                reader = queue.ready_reader()
+                if reader is not None:
+                    self._queues.hand_over(reader)
+                return False
+            queue.account.forwarded += 1
+        if outcome != 0:
+            self._hub.given_up(entry[1], entry[2])
+        return False

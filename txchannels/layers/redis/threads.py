@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from threading import Event, Lock
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -15,8 +15,9 @@ from txchannels.layers.accounts import family_of
 from txchannels.layers.blocking import RECEIVE_SECONDS, HubBlocking
 from txchannels.layers.interfaces import CHANNEL, GROUP, Message, Send
 from txchannels.layers.names import check_channel, check_channels, check_group, owner_of
-from txchannels.layers.redis.link import FLUSH, MEMBERS, STATISTICS, Unanswered
-from txchannels.layers.redis.operations import FULL, Operation, error_of
+from txchannels.layers.redis.awaited import Answers, AwaitedSends
+from txchannels.layers.redis.link import FLUSH, MEMBERS, STATISTICS
+from txchannels.layers.redis.operations import FULL
 from txchannels.layers.redis.places import address_of, glob_escape, list_key
 from txchannels.messages import copy_message
 
@@ -34,100 +35,6 @@ RETRY_SECONDS = 0.02
 
 #: What is lost is said once in so many seconds.
 REPORT_SECONDS = 10.0
-
-#: A guard: the link answers before, or says that the server is lost.
-ANSWER_SECONDS = 10.0
-
-
-class _Answers:
-    """What some operations have come to; a thread waits for all of them."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Any] = []
-        self._left = 0
-        self._lock = Lock()
-        self._complete = Lock()  # a bare lock costs a tenth of an Event
-        self._complete.acquire()
-        self._is_awaited = False
-
-    def expect(self) -> Callable[[Any], None]:
-        """Wait for one more; returns what is to be told of it. Thread: the one that waits."""
-        with self._lock:
-            at = len(self.outcomes)
-            self.outcomes.append(Unanswered("The reactor does not answer"))
-            self._left += 1
-        return partial(self._put, at)
-
-    def _put(self, at: int, outcome: Any) -> None:
-        with self._lock:
-            self.outcomes[at] = outcome
-            self._left -= 1
-            is_complete = self._is_awaited and not self._left
-        if is_complete:
-            self._complete.release()
-
-    def wait(self) -> list[Any]:
-        """What each has come to, in the order of `expect`."""
-        with self._lock:
-            self._is_awaited = self._left > 0
-        if self._is_awaited:
-            self._complete.acquire(timeout=ANSWER_SECONDS)
-        return self.outcomes
-
-
-class _Away:
-    """The sends of one call that go to Redis, each made into an operation once."""
-
-    def __init__(self, hub: JoinedHub) -> None:
-        self._hub = hub
-        self._answers = _Answers()
-        self._sent: list[tuple[Send, Link, Operation]] = []
-        self.failed: list[tuple[Send, LayerError]] = []
-
-    def send(self, send: Send) -> None:
-        """Submit *send*, which is answered later."""
-        _, channel, message = send
-        try:
-            link = self._hub.link_for(channel)
-            self._submit(send, link, self._hub.writer.message(channel, message, link.time))
-        except LayerError as error:
-            self._failed(send, error)
-
-    def _submit(self, send: Send, link: Link, operation: Operation) -> None:
-        done = self._answers.expect()
-        self._sent.append((send, link, operation))
-        try:
-            link.submit(operation, done)
-        except LayerUnavailable as error:
-            done(error)
-
-    def _failed(self, send: Send, error: LayerError) -> None:
-        self._hub.book(send[1], error)
-        self.failed.append((send, error))
-
-    def wait(self, until: float, clock: Callable[[], float]) -> list[tuple[Send, LayerError]]:
-        """Wait for the answers, and try again what found no room. Returns: what failed."""
-        while self._sent:
-            sent, self._sent = self._sent, []
-            outcomes, self._answers = self._answers.wait(), _Answers()
-            is_late = clock() >= until
-            full = []
-            for one, outcome in zip(sent, outcomes, strict=True):
-                if outcome == FULL and not is_late:
-                    full.append(one)
-                else:
-                    self._ended(one[0], outcome)
-            if full:
-                Event().wait(RETRY_SECONDS)
-            for one in full:
-                self._submit(*one)
-        return self.failed
-
-    def _ended(self, send: Send, outcome: int | LayerError) -> None:
-        error = outcome if isinstance(outcome, LayerError) else error_of(outcome, send[1])
-        self._hub.book(send[1], outcome if error is None or outcome == FULL else error)
-        if error is not None:
-            self.failed.append((send, error))
 
 
 class JoinedBlocking(HubBlocking):
@@ -165,7 +72,7 @@ class JoinedBlocking(HubBlocking):
             except ChannelClosed:
                 return False
             return True
-        away = _Away(self._joined)
+        away = AwaitedSends(self._joined)
         away.send((CHANNEL, channel, copied))
         for _, error in away.wait(until, self._clock):
             if isinstance(error, ChannelClosed):
@@ -177,7 +84,7 @@ class JoinedBlocking(HubBlocking):
         self, sends: Iterable[Send], *, wait: float = 0.0
     ) -> list[tuple[Send, LayerError]]:
         failed: list[tuple[Send, LayerError]] = []
-        away = _Away(self._joined)
+        away = AwaitedSends(self._joined)
         until = self._clock() + wait
         is_here = self._joined.is_here
         for send in sends:
@@ -330,7 +237,7 @@ class JoinedBlocking(HubBlocking):
 
         Raises: LayerUnavailable.
         """
-        answers = _Answers()
+        answers = Answers()
         done = answers.expect()
 
         def ask() -> None:
@@ -349,7 +256,7 @@ class JoinedBlocking(HubBlocking):
 
     def _call(self, call: Callable[[], Any]) -> Any:
         """What *call* returns, called in the reactor's thread."""
-        answers = _Answers()
+        answers = Answers()
         done = answers.expect()
 
         def run() -> None:
