@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from txchannels.layers.accounts import Account
     from txchannels.layers.queues import Subscription
     from txchannels.layers.redis.link import Link
+    from txchannels.layers.redis.reader import Reader
 
 __all__ = ["JoinedHub"]
 
@@ -81,6 +82,7 @@ class JoinedHub(Hub):
         self.address = f"{HUB}{secrets.token_hex(8)}!"
         self.writer = Writer(config, self.address)
         self.links: list[Link] = []
+        self._readers: list[Reader] = []
         self._known = Whereabouts(config.expiry, clock)
         self.note_closed = self._known.note_closed
         self.incoming = Incoming(self, config.codec, clock)
@@ -91,12 +93,14 @@ class JoinedHub(Hub):
         self._subscriptions: set[Subscription] = set()
         self._has_read = False
         self._workers = 0
+        self._read_here: frozenset[str] = frozenset()
         self._is_draining = False
         self._gap_watchers: list[Callable[[float, float], None]] = []
 
     def join(self, links: Sequence[Link]) -> None:
         """Use *links*, one a shard, in the order that all hubs have them in."""
         self.links = list(links)
+        self._readers = [link.reader for link in links]
 
     def when_gap(self, callback: Callable[[float, float], None]) -> None:
         """See `IReactorLayer.when_gap`."""
@@ -110,6 +114,8 @@ class JoinedHub(Hub):
         So does what waits for a reader in a single-reader channel that was made here, where
         work is done, until a reader elsewhere asks for it.
         """
+        if channel in self._read_here:
+            return True
         name = owner_of(channel)
         if name in self._inboxes:
             return True
@@ -254,12 +260,15 @@ class JoinedHub(Hub):
         subscription = super().subscribe(channels, deliver)
         self._subscriptions.add(subscription)
         self._has_read = True
-        self._count_workers()
+        self._readers_changed()
         self.ask_homes([queue.name for queue in subscription.queues])
         return subscription
 
-    def _count_workers(self) -> None:
-        self._workers = sum(_is_shared(one) for one in tuple(self._subscriptions))
+    def _readers_changed(self) -> None:
+        """Note who reads what, for `is_here`, which has to be quick."""
+        shared = [one for one in tuple(self._subscriptions) if _is_shared(one)]
+        self._workers = len(shared)
+        self._read_here = frozenset(queue.name for one in shared for queue in one.queues)
 
     def ask_homes(self, channels: Iterable[str]) -> None:
         """Ask the hubs that made single-reader *channels* to let their messages go."""
@@ -277,14 +286,13 @@ class JoinedHub(Hub):
     def request(self, subscription: Subscription, count: int) -> None:
         super().request(subscription, count)
         if subscription.requested > 0:
-            for link in self.links:
-                if link.is_up:
-                    link.reader.ask(subscription)
+            for reader in self._readers:
+                reader.ask(subscription)
 
     def cancel(self, subscription: Subscription) -> int:
         left = super().cancel(subscription)
         self._subscriptions.discard(subscription)
-        self._count_workers()
+        self._readers_changed()
         for link in self.links:
             link.reader.forget(subscription)
         return left

@@ -48,7 +48,7 @@ LAST_RETRY_SECONDS = 0.5
 #: How often memberships are registered anew; Redis keeps them for two days.
 REGISTER_SECONDS = 6 * 3600.0
 
-MAX_BATCHES_IN_FLIGHT = 4
+MAX_BATCHES_IN_FLIGHT = 2
 
 #: How soon what found no room is tried again.
 RETRY_SECONDS = 0.02

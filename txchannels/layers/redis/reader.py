@@ -71,7 +71,7 @@ class Reader:
 
     def ask(self, subscription: Subscription) -> None:
         """Note that *subscription* has asked for messages. Thread: any."""
-        if subscription in self._covered or self._is_asked:
+        if subscription in self._covered or self._is_asked or self._connection is None:
             return
         self._is_asked = True
         self._link.call_from_thread(self._fetch)
