@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -237,6 +238,20 @@ def test_a_worker_that_is_stopped_finishes_what_it_has_begun(
         assert asking.ended().text == "waited on leaving"
         assert {one.ended().text for one in blocking} == {"waited on steady"}
         assert set(visitor.statuses) == {200}
+
+
+def test_workers_that_come_and_go_under_load_cost_no_request(
+    front: Host, server: RedisServer, notes: Notes
+) -> None:
+    with ExitStack() as stack:
+        visitors = [stack.enter_context(Visitor(front)) for _ in range(8)]
+        for number in range(3):
+            passing = Host(f"passing-{number}", server.url, notes, command=WORKER)
+            with started(passing):
+                for visitor in visitors:
+                    visitor.goes_on()
+                assert passing.stop() == 0
+    assert {status for visitor in visitors for status in visitor.statuses} == {200}
 
 
 # A front that ends

@@ -131,10 +131,6 @@ class JoinedHub(Hub):
         named = f"{pattern}{self.address.removeprefix(HUB)[:-1]}-{name[mark:]}"
         return named if len(named) <= MAX_NAME_CHARACTERS else name
 
-    def drop_channel(self, channel: str) -> None:
-        super().drop_channel(channel)
-        self._known.forget(channel)
-
     def link_for(self, channel: str) -> Link:
         """The link by which to send to *channel*.
 
@@ -353,6 +349,10 @@ class JoinedHub(Hub):
             if isinstance(inbox, JoinedInbox) and self.links[at or 0] is link:
                 for channel in inbox.paused_channels():
                     yield operations.pause(prefix, channel, 2 * self._config.expiry_ms)
+
+    def give_back(self) -> None:
+        """Leave to others what came here and is not run here any more."""
+        self.spill(wait_seconds=0.0)
 
     def saw_others(self, link: Link, reads: Sequence[str]) -> None:
         """Take note of what the other hubs read."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from txchannels.errors import ConfigurationError, LayerUnavailable
@@ -44,6 +44,10 @@ LEASE_SECONDS = 10.0
 RENEW_SECONDS = 1.0
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 0.5
+
+#: How long each step of a stop may take.
+STOP_SECONDS = 2.0
+STOP_TICK_SECONDS = 0.01
 
 #: How often memberships are registered anew; Redis keeps them for two days.
 REGISTER_SECONDS = 6 * 3600.0
@@ -86,6 +90,8 @@ class LinkOwner(Protocol):
     def demanding(self, link: Link) -> list[Subscription]: ...
 
     def took(self, link: Link, key: bytes, elements: Sequence[bytes]) -> None: ...
+
+    def give_back(self) -> None: ...
 
     def saw_others(self, link: Link, reads: Sequence[str]) -> None: ...
 
@@ -358,7 +364,11 @@ class Link:
         if self._connecting is not None:
             self._connecting.cancel()
         if self._commands is not None:
-            self._flush()
+            yield self._wait_until(lambda: not self.reader.is_working)
+            self.owner.give_back()
+            self._flush(len(self.outbox))
+            yield self._wait_until(lambda: self.outbox.is_idle and not self._in_flight)
+        if self._commands is not None:
             hub, *others = self.owner.addresses()
             try:
                 yield self.run(LEAVE, self.prefix, hub, hub, *others)
@@ -367,6 +377,13 @@ class Link:
         self._reason = "the daemon is stopping"
         self.outbox.shut()
         self._close()
+
+    @inlineCallbacks
+    def _wait_until(self, is_done: Callable[[], bool]) -> Any:
+        """Wait a little; what is not done by then is given up with the connection."""
+        until = self._reactor.seconds() + STOP_SECONDS
+        while self._commands is not None and not is_done() and self._reactor.seconds() < until:
+            yield deferLater(self._reactor, STOP_TICK_SECONDS)
 
     # The lease
 

@@ -70,6 +70,11 @@ class Outbox:
         """Whether what can wait should."""
         return self._bytes > CROWDED_BYTES
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was put is answered, but for what is in no line."""
+        return not (self._waiting or self._held or self._flying)
+
     def put(self, operation: Operation, done: Done | None, line: str | None) -> bool:
         """Take an operation. Returns: whether nobody has been told to come and `take`.
 

@@ -67,6 +67,11 @@ class Reader:
             connection.on_lost = None
             connection.close()
 
+    @property
+    def is_working(self) -> bool:
+        """Whether messages of channels may still come that others read too."""
+        return bool(self._covered) or self._fetching is not None
+
     # Demand
 
     def ask(self, subscription: Subscription) -> None:

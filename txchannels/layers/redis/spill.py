@@ -49,13 +49,13 @@ class Spill:
         self._lock = lock
         self._known = known
 
-    def __call__(self) -> None:
-        """Give away what has waited too long; to be called often."""
+    def __call__(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Give away what has waited for so long; to be called often."""
         if self._known.read_elsewhere:
             for link in self._hub.links:
                 link.reader.end_vain_wait()
         if self._queues.waiting:
-            for queue, entries in self._take_out():
+            for queue, entries in self._take_out(self._hub.seconds() - wait_seconds):
                 for entry in entries:
                     self._send(queue, entry)
 
@@ -65,8 +65,7 @@ class Spill:
             self._known.note_away(channel)
             self()
 
-    def _take_out(self) -> list[tuple[Queue, list[Entry]]]:
-        before = self._hub.seconds() - WAIT_SECONDS
+    def _take_out(self, before: float) -> list[tuple[Queue, list[Entry]]]:
         with self._lock:
             return [
                 (

@@ -62,11 +62,6 @@ class Whereabouts:
         """Whether messages of *name* have ever gone to Redis."""
         return name in self._away
 
-    def forget(self, name: str) -> None:
-        """Nothing more will come to *name*."""
-        with self._lock:
-            self._away.pop(name, None)
-
     def note_asked(self, channel: str) -> None:
         """Remember that the home of *channel* was asked for its messages."""
         self._remember(self._asked, channel, 0.0)
