@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import translate
+from math import inf
 
 from txchannels.errors import ConfigurationError
 
@@ -73,11 +74,13 @@ def site_capacities(
     return Capacities(_positive("capacity", capacity), by_channel)
 
 
-def read_seconds(setting: str, value: object) -> float:
-    """*value*, if it is a positive number of seconds.
+def read_seconds(setting: str, value: object, *, least: float = 0, most: float = inf) -> float:
+    """*value*, if it is a number of seconds, more than 0, in the range.
 
     Raises: ConfigurationError: It is not.
     """
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        raise ConfigurationError(setting, value, "must be a number of seconds, more than 0")
-    return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not value > 0 or not least <= value <= most:  # type: ignore[operator]
+        allowed = "more than 0" if most == inf else f"{least:g} to {most:,.0f}"
+        raise ConfigurationError(setting, value, f"must be a number of seconds, {allowed}")
+    return value  # type: ignore[return-value]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import Event, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from txchannels.errors import LayerError, LayerUnavailable
-from txchannels.layers.redis.operations import FULL, Operation, error_of
+from txchannels.layers.redis.operations import FULL, error_of
 from txchannels.layers.redis.outbox import Unanswered
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Send
     from txchannels.layers.redis.hub import JoinedHub
-    from txchannels.layers.redis.link import Link
 
 __all__ = ["Answers", "AwaitedSends"]
-
-RETRY_SECONDS = 0.02
 
 #: A guard: the link answers before, or says that the server is lost.
 ANSWER_SECONDS = 10.0
@@ -51,22 +48,30 @@ class Answers:
         if is_complete:
             self._complete.release()
 
-    def wait(self) -> list[Any]:
-        """What each has come to, in the order of `expect`."""
+    def wait(self, seconds: float = 0.0) -> list[Any]:
+        """What each has come to, in the order of `expect`; it may take *seconds* more."""
         with self._lock:
             self._is_awaited = self._left > 0
         if self._is_awaited:
-            self._complete.acquire(timeout=ANSWER_SECONDS)
+            self._complete.acquire(timeout=ANSWER_SECONDS + seconds)
         return self.outcomes
 
 
 class AwaitedSends:
-    """The sends of one call that go to Redis, each made into an operation once."""
+    """The sends of one call that go to Redis: in order, and again while there is no room.
 
-    def __init__(self, hub: JoinedHub) -> None:
+    Args:
+        hub: The hub that they leave.
+        until: When what has found no room is given up.
+        clock: The time in seconds.
+    """
+
+    def __init__(self, hub: JoinedHub, until: float, clock: Callable[[], float]) -> None:
         self._hub = hub
+        self._until = until
+        self._clock = clock
         self._answers = Answers()
-        self._sent: list[tuple[Send, Link, Operation]] = []
+        self._sent: list[Send] = []
         self.failed: list[tuple[Send, LayerError]] = []
 
     def send(self, send: Send) -> None:
@@ -74,38 +79,30 @@ class AwaitedSends:
         _, channel, message = send
         try:
             link = self._hub.link_for(channel)
-            self._submit(send, link, self._hub.writer.message(channel, message, link.time))
+            operation = self._hub.writer.message(channel, message, link.time)
         except LayerError as error:
-            self._failed(send, error)
-
-    def _submit(self, send: Send, link: Link, operation: Operation) -> None:
+            self._ended(send, error)
+            return
         done = self._answers.expect()
-        self._sent.append((send, link, operation))
+        self._sent.append(send)
         try:
-            link.submit(operation, done)
+            # A line of its own: what others send to the channel need not wait for this.
+            link.submit(operation, partial(self._answered, done), f"{channel} {id(self)}")
         except LayerUnavailable as error:
             done(error)
 
-    def _failed(self, send: Send, error: LayerError) -> None:
-        self._hub.book(send[1], error)
-        self.failed.append((send, error))
+    def _answered(self, done: Callable[[Any], None], outcome: int | LayerError) -> bool:
+        """Returns: whether it is to go again. Thread: the reactor's."""
+        if outcome == FULL and self._clock() < self._until:
+            return True
+        done(outcome)
+        return False
 
-    def wait(self, until: float, clock: Callable[[], float]) -> list[tuple[Send, LayerError]]:
-        """Wait for the answers, and try again what found no room. Returns: what failed."""
-        while self._sent:
-            sent, self._sent = self._sent, []
-            outcomes, self._answers = self._answers.wait(), Answers()
-            is_late = clock() >= until
-            full = []
-            for one, outcome in zip(sent, outcomes, strict=True):
-                if outcome == FULL and not is_late:
-                    full.append(one)
-                else:
-                    self._ended(one[0], outcome)
-            if full:
-                Event().wait(RETRY_SECONDS)
-            for one in full:
-                self._submit(*one)
+    def wait(self) -> list[tuple[Send, LayerError]]:
+        """Wait for the answers. Returns: what failed."""
+        outcomes = self._answers.wait(max(0.0, self._until - self._clock()))
+        for send, outcome in zip(self._sent, outcomes, strict=True):
+            self._ended(send, outcome)
         return self.failed
 
     def _ended(self, send: Send, outcome: int | LayerError) -> None:

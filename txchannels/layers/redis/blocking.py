@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, RedisError
 from zope.interface import implementer
 
-from txchannels.errors import ChannelClosed, ChannelFull, LayerError, MessageTooLarge
+from txchannels.errors import (
+    ChannelClosed,
+    ChannelFull,
+    LayerError,
+    LayerUnavailable,
+    MessageTooLarge,
+)
 from txchannels.layers.accounts import family_of
 from txchannels.layers.codec import ElementError
 from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
@@ -165,9 +171,15 @@ class DirectBlocking:
     def send_group(self, group: str, message: Message) -> int:
         copied = copy_message(message)
         full = 0
+        failed: LayerError | None = None
         for shard in self._shards:
-            operation = self._writer.group(check_group(group), copied, shard.synchronise())
-            full += self._operate(shard, [operation])[0]
+            try:
+                operation = self._writer.group(check_group(group), copied, shard.synchronise())
+                full += self._operate(shard, [operation])[0]
+            except LayerUnavailable as error:
+                failed = error  # the members on other servers get it all the same
+        if failed is not None:
+            raise failed
         return full
 
     def _operate(self, shard: _Shard, batch: list[Operation]) -> list[int]:
@@ -235,12 +247,17 @@ class DirectBlocking:
     def group_add(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
         operation = self._writer.add(group, channel, shard.synchronise())
-        self._operate(shard, [operation])
+        self._change(shard, operation, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
         operation = self._writer.discard(group, channel, shard.synchronise())
-        self._operate(shard, [operation])
+        self._change(shard, operation, channel)
+
+    def _change(self, shard: _Shard, operation: Operation, channel: str) -> None:
+        """Change a membership; that of a client that is gone needs no change."""
+        if self._operate(shard, [operation])[0] == FULL:
+            raise ChannelFull(f"The host that owns {channel} has no room in its inbox")
 
     def group_channels(self, group: str) -> list[str]:
         arguments = [self._prefix, check_group(group)]

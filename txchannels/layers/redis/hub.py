@@ -10,7 +10,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
 
 from txchannels.errors import ChannelClosed, LayerError, LayerUnavailable
 from txchannels.layers.accounts import CLOSED, EXPIRED, REFUSED, UNAVAILABLE
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from txchannels.layers.redis.reader import Reader
 
 __all__ = ["JoinedHub"]
+
+log = Logger()
 
 MAX_READS = 1_000
 
@@ -150,6 +155,11 @@ class JoinedHub(Hub):
                 return link
         return self.links[turn % len(self.links)]
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much is on its way to some server that what can wait should."""
+        return any(link.outbox.is_crowded for link in self.links)
+
     def group_link(self, group: str) -> Link:
         """The link to where the members of *group* are registered."""
         return self.links[group_shard(group, len(self.links))]
@@ -196,7 +206,8 @@ class JoinedHub(Hub):
         inbox = self._inboxes.get(owner_of(channel))
         if inbox is None:
             link = self.links[member_shard(group, channel, len(self.links))]
-            link.submit(self.writer.add(group, channel, link.time))
+            operation = self.writer.add(group, channel, link.time)
+            link.submit(operation, partial(_report_membership, channel))
             return
         with self._lock:
             if channel in inbox:
@@ -207,7 +218,8 @@ class JoinedHub(Hub):
         inbox = self._inboxes.get(owner_of(channel))
         if inbox is None:
             link = self.links[member_shard(group, channel, len(self.links))]
-            link.submit(self.writer.discard(group, channel, link.time))
+            operation = self.writer.discard(group, channel, link.time)
+            link.submit(operation, partial(_report_membership, channel))
             return
         with self._lock:
             self._groups.discard(group, channel)
@@ -274,9 +286,13 @@ class JoinedHub(Hub):
                 continue
             try:
                 link = self.links[shard_of(home, len(self.links)) or 0]
-                link.submit(self.writer.want(home, channel, link.time))
+                asked = partial(self._home_asked, channel)
+                link.submit(self.writer.want(home, channel, link.time), asked)
             except LayerUnavailable:
                 continue
+
+    def _home_asked(self, channel: str, outcome: int | LayerError) -> None:
+        if outcome == 0:
             self._known.note_asked(channel)
 
     def request(self, subscription: Subscription, count: int) -> None:
@@ -347,6 +363,7 @@ class JoinedHub(Hub):
         for prefix, inbox in self._inboxes.items():
             at = shard_of(prefix, len(self.links))
             if isinstance(inbox, JoinedInbox) and self.links[at or 0] is link:
+                yield operations.resume_all(prefix)
                 for channel in inbox.paused_channels():
                     yield operations.pause(prefix, channel, 2 * self._config.expiry_ms)
 
@@ -424,6 +441,12 @@ class JoinedHub(Hub):
         """Tell whoever waits for an answer that *message* may never be read."""
         for callback in self._expiry_watchers:
             callback(channel, message)
+
+
+def _report_membership(channel: str, outcome: int | LayerError) -> None:
+    if outcome == FULL or isinstance(outcome, LayerError):
+        reason = outcome if isinstance(outcome, LayerError) else "its host's inbox is full"
+        log.warn("A membership of {channel} is lost: {reason}", channel=channel, reason=reason)
 
 
 def _is_shared(subscription: Subscription) -> bool:

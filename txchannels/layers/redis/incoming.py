@@ -81,7 +81,7 @@ class Incoming:
             hub.note_closed(target)
         elif element.kind == Kind.WANT:
             hub.spill.let_go(target)
-        else:
+        elif element.sender != hub.address:
             hub.flush()
 
     def _take_reply(self, link: Link, address: str, element: Element) -> None:

@@ -23,6 +23,10 @@ __all__ = ["RedisLayer"]
 
 MAX_PREFIX_CHARACTERS = 100
 
+#: Redis keeps times in milliseconds; ten years of them are for ever.
+LEAST_SECONDS = 0.001
+MOST_SECONDS = 10 * 365 * 86_400.0
+
 
 class RedisLayer:
     """The channel layer of any number of hosts, joined through Redis 7.0 or Valkey.
@@ -64,8 +68,10 @@ class RedisLayer:
         self._config = Config(
             prefix=_read_prefix(prefix),
             capacities=site_capacities(capacity, channel_capacity),
-            expiry=read_seconds("expiry", expiry),
-            group_expiry=read_seconds("group_expiry", group_expiry),
+            expiry=read_seconds("CONFIG['expiry']", expiry, least=LEAST_SECONDS, most=MOST_SECONDS),
+            group_expiry=read_seconds(
+                "CONFIG['group_expiry']", group_expiry, least=LEAST_SECONDS, most=MOST_SECONDS
+            ),
             codec=Codec(() if symmetric_encryption_keys is None else symmetric_encryption_keys),
         )
         self._blocking: IBlockingLayer | None = None

@@ -45,8 +45,9 @@ RENEW_SECONDS = 1.0
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 0.5
 
-#: How long each step of a stop may take.
-STOP_SECONDS = 2.0
+#: How long a stop waits for what is being taken, and for what is to be sent.
+TAKE_SECONDS = 2.0
+SEND_SECONDS = 30.0
 STOP_TICK_SECONDS = 0.01
 
 #: How often memberships are registered anew; Redis keeps them for two days.
@@ -288,6 +289,11 @@ class Link:
                 if connection is not None:
                     connection.close()
             raise
+        if not (commands.is_open and blocking.is_open):
+            self._commands = None
+            commands.close()
+            blocking.close()
+            raise LayerUnavailable(f"{self.name}: the connection was lost at once")
         for connection in (commands, blocking):
             connection.on_lost = self._connection_lost
         self._opened(blocking, identity)
@@ -339,12 +345,15 @@ class Link:
         for asked in unsent:
             self._repeat(asked.operation)
         self._close()
-        error = LayerUnavailable(f"{self.name} is unavailable: {reason}")
+        self._refuse(unsent)
+        self.owner.went_down(self)
+        self._retry_later()
+
+    def _refuse(self, unsent: Iterable[Asked]) -> None:
+        error = LayerUnavailable(f"{self.name} is unavailable: {self._reason}")
         for asked in unsent:
             if asked.done is not None:
                 asked.done(error)
-        self.owner.went_down(self)
-        self._retry_later()
 
     def _close(self) -> None:
         commands, self._commands = self._commands, None
@@ -364,10 +373,12 @@ class Link:
         if self._connecting is not None:
             self._connecting.cancel()
         if self._commands is not None:
-            yield self._wait_until(lambda: not self.reader.is_working)
+            yield self._wait_until(lambda: not self.reader.is_working, TAKE_SECONDS)
             self.owner.give_back()
             self._flush(len(self.outbox))
-            yield self._wait_until(lambda: self.outbox.is_idle and not self._in_flight)
+            yield self._wait_until(
+                lambda: self.outbox.is_idle and not self._in_flight, SEND_SECONDS
+            )
         if self._commands is not None:
             hub, *others = self.owner.addresses()
             try:
@@ -375,13 +386,14 @@ class Link:
             except Exception as error:
                 log.debug("{link} was not told of the end: {error}", link=self.name, error=error)
         self._reason = "the daemon is stopping"
-        self.outbox.shut()
+        unsent = self.outbox.shut()
         self._close()
+        self._refuse(unsent)
 
     @inlineCallbacks
-    def _wait_until(self, is_done: Callable[[], bool]) -> Any:
-        """Wait a little; what is not done by then is given up with the connection."""
-        until = self._reactor.seconds() + STOP_SECONDS
+    def _wait_until(self, is_done: Callable[[], bool], seconds: float) -> Any:
+        """Wait for so long; what is not done by then is given up with the connection."""
+        until = self._reactor.seconds() + seconds
         while self._commands is not None and not is_done() and self._reactor.seconds() < until:
             yield deferLater(self._reactor, STOP_TICK_SECONDS)
 

@@ -41,12 +41,18 @@ local function write_counts()
       end
     end
     redis.call('PEXPIRE', key, STATISTICS_MS)
+    redis.call('PEXPIRE', total, 24 * STATISTICS_MS)
   end
 end
 
+-- What does not begin with a deadline is no message.
 local function drop_expired(list)
   local first = redis.call('LINDEX', list, 0)
-  while first and tonumber(string.sub(first, 1, 13)) <= now do
+  while first do
+    local deadline = tonumber(string.match(first, '^%d%d%d%d%d%d%d%d%d%d%d%d%d'))
+    if deadline and deadline > now then
+      return
+    end
     redis.call('LPOP', list)
     first = redis.call('LINDEX', list, 0)
   end
@@ -205,6 +211,10 @@ local operations = {
   r = { 2, function(address, channel)
     redis.call('SREM', prefix .. '{i:' .. address .. '}:paused', channel)
     return 0
+  end },
+  -- address: nothing is paused
+  q = { 1, function(address)
+    return redis.call('DEL', prefix .. '{i:' .. address .. '}:paused')
   end },
   -- name
   x = { 1, function(name)

@@ -29,6 +29,7 @@ __all__ = [
     "leave",
     "pause",
     "resume",
+    "resume_all",
     "to_channel",
     "to_group",
     "to_inbox",
@@ -113,6 +114,11 @@ def pause(address: str, channel: str, keep_ms: int) -> Operation:
 def resume(address: str, channel: str) -> Operation:
     """Take what is sent to *channel* again."""
     return "r", address, channel
+
+
+def resume_all(address: str) -> Operation:
+    """Take what is sent to any channel of *address* again."""
+    return "q", address
 
 
 def drop_channel(name: str) -> Operation:

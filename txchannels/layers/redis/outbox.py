@@ -27,6 +27,9 @@ MAX_BYTES = 128 * 2**20
 #: With so much on its way, nobody should add what can wait.
 CROWDED_BYTES = 16 * 2**20
 
+#: Who is a member and what is paused: no more of it than there are sockets and groups.
+UNBOUNDED = frozenset("jlpr")
+
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 2**20
 
@@ -87,7 +90,8 @@ class Outbox:
         with self._lock:
             if not self.is_open:
                 raise LayerUnavailable("unavailable")
-            if len(self._waiting) >= MAX_WAITING or self._bytes + size > MAX_BYTES:
+            is_full = len(self._waiting) >= MAX_WAITING or self._bytes + size > MAX_BYTES
+            if is_full and operation[0] not in UNBOUNDED:
                 raise LayerUnavailable("too slow: too much waits to be sent")
             self._waiting.append(Asked(operation, done, line, size))
             self._bytes += size
@@ -125,10 +129,11 @@ class Outbox:
         with self._lock:
             lines = set()
             for asked in reversed(list(again)):
-                if asked.line is not None:
-                    self._held.setdefault(asked.line, deque()).appendleft(asked)
-                    self._bytes += asked.size
-                    lines.add(asked.line)
+                if asked.line is None:
+                    raise ValueError("Only what stands in a line can go again")
+                self._held.setdefault(asked.line, deque()).appendleft(asked)
+                self._bytes += asked.size
+                lines.add(asked.line)
             for asked in batch:
                 self._bytes -= asked.size
                 if asked.line is not None and asked.line not in lines:

@@ -80,8 +80,8 @@ class Outgoing:
                 operation = hub.writer.message(channel, message, link.time)
                 until = hub.seconds() + (hub.expiry_seconds if is_patient else 0.0)
                 answered = partial(self._answered, channel, message, until, failed)
-                has_order = "?" in channel or "!" in channel
-                link.submit(operation, answered, channel if has_order else None)
+                has_line = is_patient or "?" in channel or "!" in channel
+                link.submit(operation, answered, channel if has_line else None)
             except BaseException:
                 self._leave(channel)
                 raise

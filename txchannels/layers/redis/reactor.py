@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["JoinedReactor"]
 
 SPILL_SECONDS = 0.02
+RETRY_SECONDS = 0.02
 
 
 class JoinedReactor(HubReactor):
@@ -87,10 +88,13 @@ class JoinedReactor(HubReactor):
         def told() -> None:
             self._call_from_thread(callback)
 
+        outgoing = self._joined.outgoing
         if self._joined.is_here(channel):
             super().when_room(channel, callback)
-        elif not self._joined.outgoing.when_room(channel, told):
-            told()
+        elif not outgoing.when_room(channel, told):
+            # Crowded by others, perhaps: nobody tells when that is over.
+            delay = RETRY_SECONDS if self._joined.is_crowded else 0.0
+            self._reactor.callLater(delay, callback)
 
     def _drop_channel(self, channel: str) -> None:
         self._joined.drop_channel(channel)

@@ -191,4 +191,5 @@ class Reader:
     def _failed(self, failure: Any) -> None:
         if failure.check(LayerUnavailable) is None:
             log.failure("{link}: reading failed", failure=failure, link=self._link.name)
+        if self._connection is not None:
             self._link.lose(str(failure.value))

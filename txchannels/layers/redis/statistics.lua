@@ -10,8 +10,8 @@ local pending, first = 0, ''
 local function look(list)
   pending = pending + redis.call('LLEN', list)
   local element = redis.call('LINDEX', list, 0)
-  if element then
-    local deadline = string.sub(element, 1, 13)
+  local deadline = element and string.match(element, '^%d%d%d%d%d%d%d%d%d%d%d%d%d')
+  if deadline then
     if first == '' or deadline < first then
       first = deadline
     end

@@ -72,9 +72,9 @@ class JoinedBlocking(HubBlocking):
             except ChannelClosed:
                 return False
             return True
-        away = AwaitedSends(self._joined)
+        away = AwaitedSends(self._joined, until, self._clock)
         away.send((CHANNEL, channel, copied))
-        for _, error in away.wait(until, self._clock):
+        for _, error in away.wait():
             if isinstance(error, ChannelClosed):
                 return False
             raise error
@@ -84,8 +84,8 @@ class JoinedBlocking(HubBlocking):
         self, sends: Iterable[Send], *, wait: float = 0.0
     ) -> list[tuple[Send, LayerError]]:
         failed: list[tuple[Send, LayerError]] = []
-        away = AwaitedSends(self._joined)
         until = self._clock() + wait
+        away = AwaitedSends(self._joined, until, self._clock)
         is_here = self._joined.is_here
         for send in sends:
             kind, name, message = send
@@ -101,7 +101,7 @@ class JoinedBlocking(HubBlocking):
                     self._send(name, message, until)
             except LayerError as error:
                 failed.append((send, error))
-        return failed + away.wait(until, self._clock)
+        return failed + away.wait()
 
     def _post(self, channel: str, message: Message, until: float) -> None:
         """Send to a socket or request of another host, without waiting for the verdict.
