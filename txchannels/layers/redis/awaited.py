@@ -86,8 +86,10 @@ class AwaitedSends:
         done = self._answers.expect()
         self._sent.append(send)
         try:
-            # A line of its own: what others send to the channel need not wait for this.
-            link.submit(operation, partial(self._answered, done), f"{channel} {id(self)}")
+            # A line of its own: what others send to the channel need not wait for this. What
+            # has one reader keeps one order.
+            line = channel if "?" in channel else f"{channel} {id(self)}"
+            link.submit(operation, partial(self._answered, done), line)
         except LayerUnavailable as error:
             done(error)
 

@@ -165,10 +165,13 @@ class JoinedHub(Hub):
         return self.links[group_shard(group, len(self.links))]
 
     def is_wanted(self, channel: str) -> bool:
-        if super().is_wanted(channel) or channel in self._known.read_elsewhere:
+        elsewhere = self._known.read_elsewhere
+        if channel in self._read_here or channel in elsewhere:
             return True
+        if "?" in channel or "!" in channel:
+            return super().is_wanted(channel)
         # Before the first worker host has come, sockets may be opened all the same.
-        return not self._known.read_elsewhere and not self._has_read
+        return not elsewhere and not self._has_read
 
     def book(self, channel: str, outcome: int | LayerError) -> None:
         """Book a message that was sent elsewhere, or could not be."""

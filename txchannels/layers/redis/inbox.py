@@ -41,8 +41,9 @@ class JoinedInbox(Inbox):
 
     def close(self, channel: str) -> None:
         super().close(channel)
-        self._has_visitors.discard(channel)
-        self._tell_resumed(channel)
+        if channel in self._has_visitors:
+            self._has_visitors.discard(channel)
+            self._tell_resumed(channel)
 
     def _tell_paused(self, channel: str) -> None:
         self._is_known_paused.add(channel)

@@ -7,6 +7,7 @@ has asked for them.
 from __future__ import annotations
 
 import math
+import sys
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -68,13 +69,14 @@ class Spill:
     def _take_out(self, before: float) -> list[tuple[Queue, list[Entry]]]:
         with self._lock:
             return [
-                (
-                    queue,
-                    self._queues.take_out(queue, math.inf if "?" in name else before, MAX_AT_ONCE),
-                )
+                (queue, self._queues.take_out(queue, *self._bounds(name, before)))
                 for name, queue in list(self._queues.by_name.items())
                 if queue.waiting and self._may_go(name, queue)
             ]
+
+    def _bounds(self, name: str, before: float) -> tuple[float, int]:
+        """Since when a message must have waited, and how many go; of one reader's, all do."""
+        return (math.inf, sys.maxsize) if "?" in name else (before, MAX_AT_ONCE)
 
     def _may_go(self, name: str, queue: Queue) -> bool:
         """Whether others may have what waits in *queue*; what has one reader keeps its order."""

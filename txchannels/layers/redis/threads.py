@@ -85,7 +85,7 @@ class JoinedBlocking(HubBlocking):
     ) -> list[tuple[Send, LayerError]]:
         failed: list[tuple[Send, LayerError]] = []
         until = self._clock() + wait
-        away = AwaitedSends(self._joined, until, self._clock)
+        away: AwaitedSends | None = None  # most of what a consumer sends stays here
         is_here = self._joined.is_here
         for send in sends:
             kind, name, message = send
@@ -94,6 +94,7 @@ class JoinedBlocking(HubBlocking):
                     self._hub.send_group(name, message)
                 elif not is_here(name):
                     if address_of(name) is None:
+                        away = away or AwaitedSends(self._joined, until, self._clock)
                         away.send(send)
                     else:
                         self._post(name, message, until)
@@ -101,7 +102,7 @@ class JoinedBlocking(HubBlocking):
                     self._send(name, message, until)
             except LayerError as error:
                 failed.append((send, error))
-        return failed + away.wait()
+        return failed if away is None else failed + away.wait()
 
     def _post(self, channel: str, message: Message, until: float) -> None:
         """Send to a socket or request of another host, without waiting for the verdict.
