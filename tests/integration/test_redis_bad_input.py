@@ -140,13 +140,13 @@ def test_a_wrong_password_is_told(with_password: RedisServer, options, command) 
     url = f"redis://:{SECRET}@localhost:{with_password.port}"
     line = refused({"hosts": [url]}, *options, command=command)
     assert HOSTS in line
-    assert "password" in line
+    assert "refuses the user or the password" in line
 
 
 def test_a_missing_password_is_told(with_password: RedisServer) -> None:
     line = refused({"hosts": [f"redis://localhost:{with_password.port}"]})
     assert HOSTS in line
-    assert "password" in line
+    assert "asks for a password" in line
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)], ids=["start", "check"])
@@ -154,7 +154,7 @@ def test_a_wrong_authority_is_told(with_tls, certificates: Certificates, options
     tls = {"ca_file": str(certificates.other_ca_file)}
     line = refused({"hosts": [with_tls.url], "tls": tls}, *options)
     assert HOSTS in line
-    assert "certificate" in line
+    assert "certificate that is not trusted" in line
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)], ids=["start", "check"])
@@ -166,13 +166,13 @@ def test_a_name_that_the_certificate_has_not_is_told(
         url = f"rediss://127.0.0.2:{server.port}"
         line = refused({"hosts": [url], "tls": tls}, *options)
     assert HOSTS in line
-    assert "certificate for another name" in line or "certificate is for another name" in line
+    assert "certificate for another name" in line
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)], ids=["start", "check"])
 @pytest.mark.parametrize(
     ("answer", "says"),
-    [(TOO_OLD, "7.0 or newer"), (HTTP, "Redis")],
+    [(TOO_OLD, "is Redis 6.2.14; Redis 7.0 or newer"), (HTTP, "does not answer as Redis does")],
     ids=["too old", "no Redis"],
 )
 def test_a_server_that_will_not_do_is_told(answer, says, options) -> None:
@@ -208,7 +208,7 @@ def test_hosts_start_without_their_server_and_find_it_later(tmp_path: Path) -> N
     with ExitStack() as stack:
         hosts = [stack.enter_context(host) for host in (front, worker, mixed)]
         for host in hosts:
-            assert "connection refused" in host.wait_for("trying again").lower()
+            assert "Connection refused" in host.wait_for("trying again")
         assert front.get("hello").status_code == 503
         assert mixed.get("hello").text == "Hello from mixed"
         with RedisServer(port=port, password=SECRET):

@@ -155,6 +155,12 @@ def test_login_errors_name_the_setting():
         assert "no such database" in wrong(f"redis://:s3cret1@localhost:{port}/99").remedy
 
 
+def test_a_server_that_describes_itself_by_a_number_is_none():
+    with Answering(b":1\r\n") as server:
+        remedy = wrong(f"redis://localhost:{server.port}").remedy
+        assert "does not answer as Redis does" in remedy
+
+
 def test_a_password_where_none_is_set_is_told(server):
     assert "has no password" in wrong(f"redis://:s3cret@localhost:{server.port}").remedy
 
@@ -164,6 +170,7 @@ def test_a_password_where_none_is_set_is_told(server):
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as Redis does"),
         (b"220 mail.example ESMTP\r\n", "does not answer as Redis does"),
+        (b":1\r\n", "refuses the user"),
         (b"-ERR unknown command 'AUTH', with args beginning with: 's3cret'\r\n", "lacks a command"),
         (b"-ERR no 's3cret', unknown command\r\n", "lacks a command"),
         (b"-DENIED Redis is running in protected mode\r\n", "in protected mode"),
@@ -174,6 +181,28 @@ def test_a_password_where_none_is_set_is_told(server):
 def test_a_server_that_cannot_be_used_is_told(answer, remedy):
     with Answering(answer) as server:
         assert remedy in wrong(f"redis://:s3cret@localhost:{server.port}").remedy
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"-ERR unknown command 'AUTH', with args beginning with: 's3cret'\r\n",
+        b"-NOPERM 's3cr\r\n",
+        b"-BUSY s3cr\r\n",
+        b"-LOADING s3cr\r\n",
+        b"-WRONGPASS s3cr\r\n",
+        b"-s3cr\r\n",
+    ],
+)
+def test_what_answers_auth_is_never_shown(answer):
+    with Answering(answer) as server:
+        with pytest.raises((ConfigurationError, LayerUnavailable)) as caught:
+            dial.probe(read_host(f"redis://:s3cret@localhost:{server.port}"))
+        assert "s3cr" not in str(caught.value)
+        sentinel = f"sentinel://:other@localhost:{server.port}/main"
+        with pytest.raises((ConfigurationError, LayerUnavailable)) as caught:
+            dial.probe(read_host(sentinel, sentinel={"password": "s3cret"}))
+        assert "s3cr" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +229,8 @@ def test_a_server_that_is_not_there_may_come():
 
 
 def test_a_name_that_cannot_be_one_is_told():
-    assert away(f"redis://{'x' * 300}")
+    for name in ("x" * 300, "a..b"):
+        assert "a host's name that is not legal" in wrong(f"redis://{name}").remedy
 
 
 def test_what_is_explained_already_stays():
@@ -209,37 +239,14 @@ def test_what_is_explained_already_stays():
         assert dial.explain(error, host) is error
 
 
-@pytest.mark.parametrize(
-    ("info", "name"),
-    [
-        ({"redis_version": "7.0.0"}, "Redis 7.0.0"),
-        ({b"redis_version": b"10.2"}, "Redis 10.2"),
-        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, "Valkey 9.1.2"),
-    ],
-)
-def test_versions_that_are_new_enough(info, name):
-    assert dial.check_version(info) == name
-
-
-@pytest.mark.parametrize(
-    ("info", "remedy"),
-    [
-        ({"redis_version": "6.2.14"}, "is Redis 6.2.14; Redis 7.0 or newer is needed, or Valkey"),
-        ({b"redis_version": b"2.8"}, "is Redis 2.8;"),
-        ({}, "of no version"),
-        ({"redis_version": "unstable"}, "is Redis unstable"),
-        ({"redis_version": "7.0.0", "redis_mode": "sentinel"}, "is a sentinel"),
-    ],
-)
-def test_a_server_that_is_too_old_is_refused(info, remedy):
-    with pytest.raises(ConfigurationError) as caught:
-        dial.check_version(info)
-    assert remedy in caught.value.remedy
-
-
 def test_a_probe_tells_which_server_is_too_old():
     with Answering(b"$21\r\nredis_version:6.2.7\r\n\r\n") as server:
         assert "6.2.7" in wrong(f"redis://localhost:{server.port}").remedy
+
+
+def test_a_probe_tells_that_a_server_is_a_replica(server):
+    with RedisServer(config=[f"replicaof 127.0.0.1 {server.port}"]) as replica:
+        assert "the server is a replica" in away(f"redis://localhost:{replica.port}")
 
 
 def test_no_secret_is_in_what_a_client_shows(server):

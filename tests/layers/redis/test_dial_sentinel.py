@@ -78,12 +78,19 @@ def test_sentinels_that_name_a_replica_are_not_believed():
             f"*2\r\n$9\r\n127.0.0.1\r\n${len(str(replica.port))}\r\n{replica.port}\r\n".encode()
         ) as sentinel,
     ):
-        assert "is no master" in away(f"sentinel://localhost:{sentinel.port}/mymaster")
+        line = away(f"sentinel://localhost:{sentinel.port}/mymaster")
+        assert "is a replica and takes no writes" in line
 
 
 def test_sentinels_that_are_away_may_come():
     url = f"sentinel://localhost:{free_port()},localhost:{free_port()}/mymaster"
     assert "Connection refused" in away(url)
+
+
+def test_what_names_no_address_is_no_sentinel():
+    with Answering(b"*2\r\n:1\r\n:2\r\n") as other:
+        remedy = wrong(f"sentinel://localhost:{other.port}/mymaster").remedy
+        assert "a sentinel does not answer as Redis does" in remedy
 
 
 def test_a_redis_is_no_sentinel(server):

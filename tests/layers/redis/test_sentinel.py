@@ -74,22 +74,22 @@ class TestScripted(ReactorTestCase):
         away = free_port()
         sentinels = [self.listen(named(away))[0] for _ in range(3)]
         line = await self.refusal(LayerUnavailable, watched(*sentinels))
-        assert line == f"redis://{HERE}:{away}/0: connection refused"
+        assert line == f"redis://{HERE}:{away}/0: Connection refused"
 
     async def test_a_master_that_can_never_be_used(self):
         old, _ = self.listen(bulk(b"redis_version:6.2.0\r\n"))
         sentinels = [self.listen(named(old))[0] for _ in range(2)]
         line = await self.refusal(ConfigurationError, watched(*sentinels))
-        assert "too old" in line
+        assert "is Redis 6.2.0; Redis 7.0 or newer is needed" in line
 
     async def test_no_sentinel_is_there(self):
         line = await self.refusal(LayerUnavailable, watched(free_port(), free_port()))
-        assert "connection refused" in line
+        assert "Connection refused" in line
 
     async def test_a_service_that_none_knows(self):
         sentinels = [self.listen(b"*-1\r\n")[0] for _ in range(3)]
         line = await self.refusal(ConfigurationError, watched(*sentinels))
-        assert "watches no service 'mymaster'" in line
+        assert "names a service that the sentinels do not know: 'mymaster'" in line
 
     async def test_a_service_that_those_who_are_there_do_not_know(self):
         ignorant, _ = self.listen(b"*-1\r\n")
@@ -151,21 +151,29 @@ class TestTrio(ReactorTestCase):
 
     async def test_a_service_that_they_do_not_know(self):
         line = await self.refusal(ConfigurationError, replace(self.host, service="nothing"))
-        assert "watches no service 'nothing'" in line
+        assert "names a service that the sentinels do not know: 'nothing'" in line
 
     async def test_the_sentinels_password_is_wrong(self):
         host = replace(self.host, sentinel_password="guess")
         line = await self.refusal(ConfigurationError, host)
-        assert "password is wrong" in line
+        assert line.startswith("CONFIG['sentinel'] 'sentinel://")
+        assert "a sentinel refuses the user or the password" in line
+
+    async def test_the_sentinels_password_is_missing(self):
+        host = replace(self.host, sentinel_password=None)
+        line = await self.refusal(ConfigurationError, host)
+        assert line.startswith("CONFIG['sentinel'] 'sentinel://")
+        assert "a sentinel asks for a password" in line
 
     async def test_the_servers_password_is_wrong(self):
         line = await self.refusal(ConfigurationError, replace(self.host, password="guess"))
-        assert "password is wrong" in line
+        assert line.startswith("CONFIG['hosts'] 'redis://")
+        assert "refuses the user or the password" in line
 
     async def test_a_sentinel_taken_for_a_server(self):
         port = self.trio.sentinels[0].port
         line = await self.refusal(ConfigurationError, local(port, password="hunter3"))
-        assert "name the service" in line
+        assert "is a sentinel: write sentinel://host:port/service" in line
 
     async def test_with_tls(self):
         with SentinelTrio("redis", replicas=0, tls=self.files) as trio:

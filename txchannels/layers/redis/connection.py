@@ -22,7 +22,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory
 
 from txchannels.errors import LayerUnavailable
-from txchannels.layers.redis import failures, sentinel
+from txchannels.layers.redis import failures, meanings, sentinel
 from txchannels.layers.redis.endpoints import make_endpoint
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Connection(txredisapi.HiredisProtocol):
                 waiting.callback(reply)
         elif isinstance(reply, txredisapi.ResponseError):
             # "max number of clients reached" comes unasked, before the server hangs up.
-            self._lose(f"the server says: {failures.printable(reply)}", reply)
+            self._lose(meanings.unasked(str(reply)), reply)
         else:
             self._lose("the server sent a reply that nothing had asked for", None)
 
@@ -235,14 +235,13 @@ def _within(
     reactor: IReactorTime, seconds: float, host: Host, work: Coroutine[Deferred[Any], Any, T]
 ) -> Deferred[T]:
     def timed_out(_: object, seconds: float) -> T:
-        hint = "" if host.tls is None else " (does it speak TLS?)"
-        raise LayerUnavailable(f"{host}: no answer within {seconds:.3g} s{hint}")
+        raise meanings.no_answer(host, seconds)
 
     return Deferred.fromCoroutine(work).addTimeout(seconds, reactor, timed_out)
 
 
-async def _dial(reactor: Any, host: Host, *, is_sentinel: bool = False) -> Connection:
-    """A connection that has logged in to a Redis that will do, or to a sentinel."""
+async def _dial(reactor: Any, host: Host) -> Connection:
+    """A connection that has logged in to a Redis that will do, or to a service's sentinel."""
     connection = Connection(reactor, str(host))
     connection.address = host.addresses[0] if host.addresses else None
     try:
@@ -251,7 +250,7 @@ async def _dial(reactor: Any, host: Host, *, is_sentinel: bool = False) -> Conne
             connection.transport.setTcpNoDelay(True)
             connection.transport.setTcpKeepAlive(True)
         await _log_in(connection, host)
-        if not is_sentinel:
+        if not host.service:
             failures.check_server(await connection.call("INFO", timeout=None), host)
     except failures.EXPECTED as error:
         connection.close()

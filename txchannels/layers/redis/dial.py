@@ -10,10 +10,7 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
-from collections.abc import Mapping
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from txchannels.errors import ConfigurationError, LayerUnavailable
@@ -27,21 +24,19 @@ except ImportError as error:
         "needs the packages of the extra 'redis': pip install 'txchannels[redis]'",
     ) from error
 
+from txchannels.layers.redis import meanings
 from txchannels.layers.redis.config import Host
-from txchannels.layers.redis.diagnosis import NO_TLS, explain
+from txchannels.layers.redis.diagnosis import explain
+from txchannels.layers.redis.meanings import Failure
 from txchannels.layers.redis.pools import COMMAND_SECONDS, CONNECT_SECONDS, make_pool
 
 __all__ = [
     "COMMAND_SECONDS",
     "CONNECT_SECONDS",
-    "MIN_REDIS",
-    "check_version",
     "connect",
     "explain",
     "probe",
 ]
-
-MIN_REDIS = (7, 0)
 
 _clients: WeakKeyDictionary[redis.Redis, Host] = WeakKeyDictionary()
 
@@ -65,47 +60,29 @@ def probe(host: Host) -> str:
         LayerUnavailable: It does not work now.
     """
     with connect(host) as client:
+        client.set_response_callback("INFO", _as_sent)
         try:
-            return check_version(client.info("server"))
-        except ConfigurationError as error:
-            raise ConfigurationError(error.setting, str(host), error.remedy) from None
+            info = client.execute_command("INFO")
         except Exception as error:
             # What the server said may hold a secret; explain() has left that out.
             raise _diagnose(error, host) from None
+    why = meanings.check_server(info)
+    if why is not None:
+        raise meanings.failure(why, host)
+    return meanings.name_server(info)
 
 
-def check_version(info: Mapping[Any, Any]) -> str:
-    """Name and version of the server whose section ``server`` of INFO is given.
-
-    Args:
-        info: By name, both as text or as bytes.
-
-    Raises: ConfigurationError: It is too old, or no server for a layer.
-    """
-    known = {_text(name): _text(value) for name, value in info.items()}
-    if "sentinel" in {known.get("redis_mode"), known.get("server_mode")}:
-        raise ConfigurationError(
-            "CONFIG['hosts']", None, "is a sentinel: write sentinel://host:port/service"
-        )
-    if "valkey_version" in known:
-        return f"Valkey {known['valkey_version']}"
-    version = known.get("redis_version", "")
-    if tuple(int(part) for part in re.findall(r"[0-9]+", version)[:2]) < MIN_REDIS:
-        least = ".".join(map(str, MIN_REDIS))
-        raise ConfigurationError(
-            "CONFIG['hosts']",
-            None,
-            f"is Redis {version or 'of no version'}; Redis {least} or newer is needed, or Valkey",
-        )
-    return f"Redis {version}"
+def _as_sent(reply: object, **_: object) -> object:
+    """In the place of what redis-py makes of a reply."""
+    return reply
 
 
-def _diagnose(error: Exception, host: Host) -> ConfigurationError | LayerUnavailable:
+def _diagnose(error: Exception, host: Host) -> Failure:
     failure = explain(error, host)
     passing = isinstance(failure, LayerUnavailable)
     # A Redis without TLS only waits for more of what it does not understand.
     if passing and host.tls is not None and _is_plain(host.addresses[0]):
-        return ConfigurationError("CONFIG['hosts']", str(host), NO_TLS)
+        return meanings.failure(meanings.NO_TLS, host, at_sentinel=bool(host.service))
     return failure
 
 
@@ -117,10 +94,6 @@ def _is_plain(address: tuple[str, int]) -> bool:
             return line.recv(1) in {b"+", b"-"}
     except OSError:
         return False
-
-
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _after_fork() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from functools import partial
 from typing import Any
 
 import redis
@@ -28,13 +29,17 @@ from redis.sentinel import (
 from txchannels.errors import ConfigurationError
 from txchannels.layers.redis.config import Host, Tls
 
-__all__ = ["COMMAND_SECONDS", "CONNECT_SECONDS", "SentinelError", "make_pool"]
+__all__ = ["COMMAND_SECONDS", "CONNECT_SECONDS", "LoginError", "SentinelError", "make_pool"]
 
 CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 5.0
 _ASK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 15.0  # when no sentinel answered
 _MAX_CONNECTIONS = 1000  # one a thread that sends at the same moment
+
+
+class LoginError(redis.AuthenticationError):
+    """AUTH was refused; only its cause has what the server said, which may quote the password."""
 
 
 class SentinelError(redis.ConnectionError):
@@ -76,7 +81,12 @@ def make_pool(host: Host) -> redis.ConnectionPool:
 
     Raises: ConfigurationError: The files for TLS do not hold what they should.
     """
-    kwargs = {**_kwargs(), "username": host.username, "password": host.password, "db": host.db}
+    kwargs = {
+        **_kwargs(),
+        "username": host.username,
+        "password": host.password,
+        "redis_connect_func": partial(_become_ready, db=host.db, at_master=bool(host.service)),
+    }
     secured = {} if host.tls is None else {"tls": host.tls}
     if host.tls is not None:
         _context(host.tls)  # what is wrong with the files is told now
@@ -87,7 +97,6 @@ def make_pool(host: Host) -> redis.ConnectionPool:
             host.service,
             _Sentinels(host, secured),
             connection_class=_WatchedTlsConnection if secured else _WatchedConnection,
-            redis_connect_func=_become_ready_at_master,
             **kwargs,
             **secured,
         )
@@ -170,6 +179,7 @@ class _Sentinels(Sentinel):
             "socket_timeout": CONNECT_SECONDS,
             "username": host.sentinel_username,
             "password": host.sentinel_password,
+            "redis_connect_func": _log_in,
             **secured,
         }
 
@@ -194,15 +204,18 @@ class _Sentinels(Sentinel):
             raise MasterNotFoundError(f"the sentinels know no service {service_name!r}")
         # One that can be reached and refuses has more to say than one that cannot.
         telling = [one for one in failures if not _is_network(one)] or failures
-        raise SentinelError(str(telling[0])) from telling[0]
+        raise SentinelError("no sentinel could be asked") from telling[0]
 
     def _ask(self, address: tuple[str, int], service: str) -> tuple[str, int] | None:
         with redis.Redis.from_pool(_tcp_pool(*address, self._login)) as client:
             found = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", service)
         if found is None:
             return None
-        name, port = found
-        return name.decode() if isinstance(name, bytes) else name, int(port)
+        try:
+            name, port = found
+            return name.decode(), int(port)
+        except (TypeError, ValueError, AttributeError):
+            raise redis.InvalidResponse("what it says is no address") from None
 
 
 def _is_network(error: Exception) -> bool:
@@ -210,10 +223,25 @@ def _is_network(error: Exception) -> bool:
     return isinstance(error, redis.ConnectionError | redis.TimeoutError) and not refused
 
 
-def _become_ready_at_master(connection: Connection) -> None:
-    """Log in, and see that this is a master: sentinels may not know yet that it is none."""
-    connection.on_connect()
-    connection.send_command("ROLE")
-    role = connection.read_response()
-    if role[0] != b"master":
-        raise redis.ConnectionError("the sentinels name a server that is no master (any more)")
+def _become_ready(connection: Connection, *, db: int, at_master: bool) -> None:
+    """Log in, choose the database, and see that this is a master where that has to be.
+
+    Sentinels may not know yet that the server they name is none any more.
+    """
+    _log_in(connection)
+    if db:
+        connection.send_command("SELECT", db)
+        connection.read_response()
+    if at_master:
+        connection.send_command("ROLE")
+        role = connection.read_response()
+        if role[0] != b"master":
+            raise redis.ReadOnlyError("the sentinels name a replica", status_code="READONLY")
+
+
+def _log_in(connection: Connection) -> None:
+    """What redis-py does with a connection that has no database: AUTH, and nothing else."""
+    try:
+        connection.on_connect()
+    except (redis.ResponseError, redis.AuthenticationError) as error:
+        raise LoginError("AUTH was refused") from error

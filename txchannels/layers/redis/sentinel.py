@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from txchannels.errors import ConfigurationError, LayerUnavailable
-from txchannels.layers.redis import failures
+from txchannels.layers.redis import failures, meanings
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -23,11 +23,9 @@ __all__ = ["connect_to_master", "find_master"]
 
 
 class Dial(Protocol):
-    """Opens a connection to a host of one address."""
+    """Opens a connection to a host of one address: a sentinel if it has a service."""
 
-    def __call__(
-        self, host: Host, *, is_sentinel: bool = False
-    ) -> Coroutine[Deferred[Any], Any, Connection]: ...
+    def __call__(self, host: Host) -> Coroutine[Deferred[Any], Any, Connection]: ...
 
 
 class Bounded(Protocol):
@@ -51,7 +49,7 @@ async def connect_to_master(host: Host, dial: Dial, bounded: Bounded) -> Connect
         share = 0.5 / (len(host.addresses) - index)
         asked = _sentinel(host, address)
         try:
-            name = await bounded(_ask(asked, host.service, dial), asked, share)
+            name = await bounded(_ask(asked, dial), asked, share)
         except (ConfigurationError, LayerUnavailable) as error:
             errors.append(error)
             continue
@@ -72,9 +70,7 @@ async def find_master(host: Host, dial: Dial, bounded: Bounded) -> tuple[str, in
     for index, address in enumerate(host.addresses):
         asked = _sentinel(host, address)
         try:
-            return await bounded(
-                _ask(asked, host.service, dial), asked, 1 / (len(host.addresses) - index)
-            )
+            return await bounded(_ask(asked, dial), asked, 1 / (len(host.addresses) - index))
         except (ConfigurationError, LayerUnavailable):
             continue
     return None
@@ -84,30 +80,29 @@ def _sentinel(host: Host, address: tuple[str, int]) -> Host:
     return replace(
         host,
         addresses=(address,),
-        service="",
         db=0,
         username=host.sentinel_username,
         password=host.sentinel_password,
     )
 
 
-async def _ask(sentinel: Host, service: str, dial: Dial) -> tuple[str, int]:
-    connection = await dial(sentinel, is_sentinel=True)
+async def _ask(sentinel: Host, dial: Dial) -> tuple[str, int]:
+    connection = await dial(sentinel)
     try:
-        reply = await connection.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service, timeout=None)
+        reply = await connection.call(
+            "SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel.service, timeout=None
+        )
     except failures.EXPECTED as error:
-        raise failures.explain_sentinel(error, sentinel) from None
+        raise failures.explain(error, sentinel) from None
     finally:
         connection.close()
     if reply is None:
-        raise ConfigurationError(
-            failures.HOSTS, str(sentinel), f"it watches no service {service!r}"
-        )
+        raise meanings.no_service(sentinel)
     try:
         name, port = reply
         return name.decode(), int(port)
     except (TypeError, ValueError, AttributeError):
-        raise ConfigurationError(failures.HOSTS, str(sentinel), "it is not a sentinel") from None
+        raise meanings.failure(meanings.NOT_REDIS, sentinel, at_sentinel=True) from None
 
 
 def _worth_telling(errors: list[ConfigurationError | LayerUnavailable]) -> Exception:

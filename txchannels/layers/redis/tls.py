@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["options"]
 
+_KEY = "CONFIG['tls']['key_file']"
+
 
 def options(tls: Tls, name: str) -> IOpenSSLClientConnectionCreator:
     """What a connection to the host *name* (or address) verifies and shows.
@@ -48,13 +50,13 @@ def _trust_root(ca_file: str | None) -> Any:
     return trustRootFromCertificates(
         [
             Certificate.loadPEM(certificate.public_bytes(Encoding.PEM))
-            for certificate in _certificates("ca_file", ca_file)
+            for certificate in _certificates("CONFIG['tls']['ca_file']", ca_file)
         ]
     )
 
 
 def _own(cert_file: str, key_file: str) -> dict[str, Any]:
-    certificate, *chain = _certificates("cert_file", cert_file)
+    certificate, *chain = _certificates("CONFIG['tls']['cert_file']", cert_file)
     key = _private_key(key_file)
     own: dict[str, Any] = {
         "certificate": certificate,
@@ -66,7 +68,7 @@ def _own(cert_file: str, key_file: str) -> dict[str, Any]:
         CertificateOptions(**own).getContext()
     except SSL.Error as error:
         said = "; ".join(entry[-1] for entry in error.args[0])
-        raise ConfigurationError("key_file", key_file, f"not with {cert_file!r}: {said}") from None
+        raise ConfigurationError(_KEY, key_file, f"not with {cert_file!r}: {said}") from None
     return own
 
 
@@ -80,11 +82,11 @@ def _certificates(setting: str, path: str) -> list[x509.Certificate]:
 def _private_key(path: str) -> PrivateKeyTypes:
     try:
         # OpenSSL's own loader would ask the terminal for a passphrase.
-        return load_pem_private_key(_read("key_file", path), password=None)
+        return load_pem_private_key(_read(_KEY, path), password=None)
     except TypeError:
-        raise ConfigurationError("key_file", path, "it is encrypted") from None
+        raise ConfigurationError(_KEY, path, "it is encrypted") from None
     except ValueError:
-        raise ConfigurationError("key_file", path, "it holds no private key in PEM form") from None
+        raise ConfigurationError(_KEY, path, "it holds no private key in PEM form") from None
 
 
 def _read(setting: str, path: str) -> bytes:
