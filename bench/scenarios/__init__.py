@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import Bench
-from bench.scenarios import fanout, sockets, views
+from bench.scenarios import fanout, redis, sockets, views
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -36,4 +36,8 @@ SCENARIOS = (
     Scenario("fanout-1000", "Group send to 1,000 sockets", fanout.one_thousand),
     Scenario("fanout-16", "Group send to 1,000 sockets, 16 in flight", fanout.sixteen_in_flight),
     Scenario("fanout-10000", "Group send to 10,000 sockets", fanout.ten_thousand),
+    Scenario("redis-local", "Hello on a host with workers, with and without Redis", redis.local),
+    Scenario("redis-hello", "Hello through Redis, front and worker apart", redis.hello),
+    Scenario("redis-hop", "One message through Redis", redis.hop),
+    Scenario("redis-group", "Group send to two daemons, next to channels_redis", redis.group),
 )

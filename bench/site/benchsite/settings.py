@@ -3,7 +3,8 @@
 - ``BENCH_STACK``: ``wsgi``, ``channels4`` or ``txchannels``, what carries the sockets;
 - ``BENCH_MIDDLEWARE``: ``none``, or ``default`` for that of ``startproject``;
 - ``BENCH_CONN_MAX_AGE``: seconds, or empty to leave the setting absent;
-- ``BENCH_DATABASE``: the SQLite file.
+- ``BENCH_DATABASE``: the SQLite file;
+- ``BENCH_REDIS``: the URL of the layer's server, or empty for a layer in memory.
 """
 
 from __future__ import annotations
@@ -65,14 +66,25 @@ if os.environ.get("BENCH_CONN_MAX_AGE"):
 
 STATIC_URL = "static/"
 
+_BACKENDS = {
+    ("channels4", False): "channels.layers.InMemoryChannelLayer",
+    ("channels4", True): "channels_redis.core.RedisChannelLayer",
+    ("txchannels", False): "txchannels.layers.memory.MemoryLayer",
+    ("txchannels", True): "txchannels.layers.redis.RedisLayer",
+}
+REDIS = os.environ.get("BENCH_REDIS", "")
+if STACK != "wsgi":
+    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+        "default": {"BACKEND": _BACKENDS[STACK, bool(REDIS)]}
+    }
+    if REDIS:
+        # redis-py 8 gives up reading after 5 s, just as long as channels_redis waits for a
+        # message: with that timeout, it closes idle sockets.
+        host = {"address": REDIS, "socket_timeout": None} if STACK == "channels4" else REDIS
+        CHANNEL_LAYERS["default"]["CONFIG"] = {"hosts": [host]}
+
 if STACK == "channels4":
     INSTALLED_APPS.append("channels")
-    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 elif STACK == "txchannels":
     INSTALLED_APPS.append("txchannels.django")
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "txchannels.layers.memory.MemoryLayer",
-            "ROUTING": "benchsite.routing.channel_routing",
-        }
-    }
+    CHANNEL_LAYERS["default"]["ROUTING"] = "benchsite.routing.channel_routing"
