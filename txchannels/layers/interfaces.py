@@ -50,6 +50,8 @@ class ISubscription(Interface):
     def request(count: int) -> None:
         """Allow *count* more messages; those that wait are delivered in this call.
 
+        Not to be called by *deliver* itself, which runs with the layer's lock held.
+
         Thread: any.
         """
 
