@@ -88,9 +88,10 @@ def test_sentinels_that_are_away_may_come():
 
 
 def test_what_names_no_address_is_no_sentinel():
-    with Answering(b"*2\r\n:1\r\n:2\r\n") as other:
-        remedy = wrong(f"sentinel://localhost:{other.port}/mymaster").remedy
-        assert "a sentinel does not answer as Redis does" in remedy
+    for answer in (b"*2\r\n:1\r\n:2\r\n", b"*1\r\n:1\r\n", b":1\r\n"):
+        with Answering(answer) as other:
+            remedy = wrong(f"sentinel://localhost:{other.port}/mymaster").remedy
+            assert "a sentinel does not answer as Redis does" in remedy
 
 
 def test_a_redis_is_no_sentinel(server):

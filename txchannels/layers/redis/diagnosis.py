@@ -55,12 +55,15 @@ def _read(error: BaseException, chain: list[BaseException], host: Host) -> Failu
     at_sentinel = any(isinstance(one, SentinelError) for one in chain)
     if isinstance(error, MasterNotFoundError):
         return meanings.no_service(host)
-    if isinstance(error, redis.InvalidResponse):
-        return meanings.failure(meanings.NOT_REDIS, host, at_sentinel=at_sentinel)
+    if isinstance(error, LoginError):
+        return None
     said = _said(error)
     if said:
         at_login = any(isinstance(one, LoginError) for one in chain)
         return meanings.refused(said, host, at_sentinel=at_sentinel, at_login=at_login)
+    # redis-py's own AuthenticationError: AUTH was answered, and neither by OK nor by an error.
+    if isinstance(error, redis.InvalidResponse | redis.AuthenticationError):
+        return meanings.failure(meanings.NOT_REDIS, host, at_sentinel=at_sentinel)
     if isinstance(error, ssl.SSLError):
         return _read_tls(error, host, at_sentinel=at_sentinel)
     return _read_network(error, host)
@@ -71,8 +74,7 @@ def _said(error: BaseException) -> str:
     code = getattr(error, "status_code", None)
     if isinstance(code, str):
         return f"{code} {error}"
-    is_said = isinstance(error, redis.ResponseError | redis.AuthenticationError)
-    return str(error) if is_said and not isinstance(error, LoginError) else ""
+    return str(error) if isinstance(error, redis.ResponseError) else ""
 
 
 def _read_tls(error: ssl.SSLError, host: Host, *, at_sentinel: bool) -> Failure | None:

@@ -28,7 +28,7 @@ from txchannels.layers.redis import meanings
 from txchannels.layers.redis.config import Host
 from txchannels.layers.redis.diagnosis import explain
 from txchannels.layers.redis.meanings import Failure
-from txchannels.layers.redis.pools import COMMAND_SECONDS, CONNECT_SECONDS, make_pool
+from txchannels.layers.redis.pools import COMMAND_SECONDS, CONNECT_SECONDS, as_sent, make_pool
 
 __all__ = [
     "COMMAND_SECONDS",
@@ -60,7 +60,7 @@ def probe(host: Host) -> str:
         LayerUnavailable: It does not work now.
     """
     with connect(host) as client:
-        client.set_response_callback("INFO", _as_sent)
+        client.set_response_callback("INFO", as_sent)
         try:
             info = client.execute_command("INFO")
         except Exception as error:
@@ -70,11 +70,6 @@ def probe(host: Host) -> str:
     if why is not None:
         raise meanings.failure(why, host)
     return meanings.name_server(info)
-
-
-def _as_sent(reply: object, **_: object) -> object:
-    """In the place of what redis-py makes of a reply."""
-    return reply
 
 
 def _diagnose(error: Exception, host: Host) -> Failure:

@@ -100,7 +100,6 @@ _CODES = {
 _TEXTS = {
     "no password is set": _NO_PASSWORD,
     "without any password configured": _NO_PASSWORD,
-    "invalid username or password": _LOGIN,
     "invalid password": _LOGIN,
     "for 'auth' command": Meaning(f"is too old to know users: {_NEEDED}"),
     "db index is out of range": _NO_DB,

@@ -29,10 +29,18 @@ from redis.sentinel import (
 from txchannels.errors import ConfigurationError
 from txchannels.layers.redis.config import Host, Tls
 
-__all__ = ["COMMAND_SECONDS", "CONNECT_SECONDS", "LoginError", "SentinelError", "make_pool"]
+__all__ = [
+    "COMMAND_SECONDS",
+    "CONNECT_SECONDS",
+    "LoginError",
+    "SentinelError",
+    "as_sent",
+    "make_pool",
+]
 
 CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 5.0
+_ASK = "SENTINEL GET-MASTER-ADDR-BY-NAME"
 _ASK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 15.0  # when no sentinel answered
 _MAX_CONNECTIONS = 1000  # one a thread that sends at the same moment
@@ -74,6 +82,11 @@ class _WatchedConnection(SentinelManagedConnection):
 
 class _WatchedTlsConnection(SentinelManagedConnection, _TlsConnection):
     """The same over TLS."""
+
+
+def as_sent(reply: object, **_: object) -> object:
+    """A reply, in the place of what redis-py makes of it."""
+    return reply
 
 
 def make_pool(host: Host) -> redis.ConnectionPool:
@@ -208,7 +221,8 @@ class _Sentinels(Sentinel):
 
     def _ask(self, address: tuple[str, int], service: str) -> tuple[str, int] | None:
         with redis.Redis.from_pool(_tcp_pool(*address, self._login)) as client:
-            found = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", service)
+            client.set_response_callback(_ASK, as_sent)
+            found = client.execute_command(_ASK, service)
         if found is None:
             return None
         try:
