@@ -21,7 +21,7 @@ except ImportError as error:
     raise ConfigurationError(
         "BACKEND",
         "txchannels.layers.redis.RedisLayer",
-        "needs the packages of the extra 'redis': pip install 'txchannels[redis]'",
+        "needs the package redis: pip install redis",
     ) from error
 
 from txchannels.layers.redis import meanings

@@ -8,6 +8,7 @@ had not been sent is refused, and the link is made anew as soon as the server an
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -455,6 +456,4 @@ def _report(link: Link, failure: Any) -> None:
 
 
 def _wall_clock() -> float:
-    import time
-
     return time.clock_gettime(time.CLOCK_REALTIME)
