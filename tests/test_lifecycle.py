@@ -223,6 +223,20 @@ def test_a_second_signal_ends_the_waits():
     assert reactor.stops == 1
 
 
+def test_what_is_left_of_the_time_is_known():
+    reactor = Reactor()
+    stop = Stop(reactor, 30)
+    reactor.advance(100)
+    assert (stop.seconds_left(), stop.seconds_left(0.5)) == (30, 15)
+    stop.asked("SIGTERM")
+    reactor.advance(10)
+    assert (stop.seconds_left(), stop.seconds_left(0.5)) == (20, 5)
+    reactor.advance(10)
+    assert (stop.seconds_left(), stop.seconds_left(0.5)) == (10, 0)
+    stop.asked("SIGTERM")
+    assert stop.seconds_left() == 0
+
+
 def test_a_failure_stops_the_reactor_once_and_the_time_runs():
     reactor = Reactor()
     reactor.is_running = False

@@ -52,12 +52,18 @@ class Connections:
         self.story = story
         self.connections = 0
         self.late_messages = 0
+        self.sockets = 0
 
     def check(self):
         self.story.append("checks")
 
-    def stop(self):
-        self.story.append("lets connections end")
+    def stop(self, spread_seconds=0.0):
+        self.story.append(("lets connections end", spread_seconds))
+
+    def close_sockets(self):
+        self.story.append("closes sockets")
+        self.sockets -= 1
+        return self.sockets <= 0
 
     def abort(self):
         self.story.append("drops connections")
@@ -142,7 +148,7 @@ def test_ports_are_closed_before_connections_are_asked_to_end(monkeypatch):
     done = stopping(world)
     assert world.story == ["stops listening"]
     port.stopped.callback(None)
-    assert world.story == ["stops listening", "lets connections end"]
+    assert world.story[:2] == ["stops listening", ("lets connections end", 5.0)]
     assert done == [None]
     assert world.reactor.getDelayedCalls() == []
 
@@ -173,6 +179,44 @@ def test_connections_are_dropped_with_time_left_for_what_they_send_at_last(monke
     assert world.story[-1] == "drops connections"
     assert log == ["3 connections are dropped"]
     assert world.reactor.getDelayedCalls() == []
+
+
+def test_sockets_are_closed_bit_by_bit_and_then_waited_for(monkeypatch):
+    world = World(monkeypatch)
+    world.start()
+    world.site.connections = world.site.sockets = 3
+    done = stopping(world)
+    assert world.story == [("lets connections end", 5.0), "closes sockets"]
+    world.reactor.pump([0.02] * 2)
+    assert world.story[1:] == ["closes sockets"] * 3 + [("lets connections end", 0.0)]
+    world.site.connections = 0
+    world.reactor.advance(0.02)
+    assert done == [None]
+
+
+def test_sockets_have_half_of_the_time(monkeypatch):
+    world = World(monkeypatch)
+    world.start()
+    world.site.connections = world.site.sockets = 10**6
+    stopping(world)
+    world.reactor.pump([0.1] * 49)
+    assert world.story[-1] == "closes sockets"
+    world.reactor.pump([0.1] * 2)
+    assert ("lets connections end", 0.0) in world.story
+    assert "drops connections" not in world.story
+
+
+def test_a_second_signal_closes_all_sockets_and_drops_them(monkeypatch):
+    world = World(monkeypatch)
+    world.start()
+    world.site.connections = world.site.sockets = 10**6
+    done = stopping(world)
+    world.reactor.pump([0.02] * 10)
+    assert done == []
+    world.stop.asked("SIGTERM")
+    world.reactor.advance(0.02)
+    assert world.story[-2:] == [("lets connections end", 0.0), "drops connections"]
+    assert done == [None]
 
 
 def test_a_service_that_was_never_started_stops_too(monkeypatch):

@@ -63,10 +63,14 @@ class Stop:
         reactor: The reactor.
         seconds: How long a stop may take, all its steps together.
 
+    Attributes:
+        reload: Called at each SIGHUP; without it, that stops the daemon as SIGTERM does.
+
     Thread: the reactor's.
     """
 
     def __init__(self, reactor: Any, seconds: float) -> None:
+        self.reload: Callable[[], object] | None = None
         self._reactor = reactor
         self._seconds = seconds
         self._since: float | None = None
@@ -82,11 +86,19 @@ class Stop:
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup has it ignored
+        # nohup has it ignored
+        if self.reload is not None or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._signalled)
 
     def _signalled(self, number: int, frame: Any) -> None:
-        self._reactor.callFromThread(self.asked, signal.Signals(number).name)
+        if number == signal.SIGHUP and self.reload is not None:
+            self._reactor.callFromThread(self._asked_to_reload)
+        else:
+            self._reactor.callFromThread(self.asked, signal.Signals(number).name)
+
+    def _asked_to_reload(self) -> None:
+        if self._since is None and self.reload is not None:
+            self.reload()
 
     def asked(self, name: str) -> None:
         """Stop; asked for a second time, at once."""
@@ -116,10 +128,29 @@ class Stop:
         if self._since is None:
             self._since = self._reactor.seconds()
 
+    def seconds_left(self, part: float = 1.0) -> float:
+        """How much of *part* of the stop's time is left; nothing if it is to end at once."""
+        if self._is_now:
+            return 0.0
+        passed = 0.0 if self._since is None else self._reactor.seconds() - self._since
+        return max(0.0, self._seconds * part - passed)
+
     def wait_until(self, is_done: Callable[[], bool], part: float = 1.0) -> Deferred[None]:
         """Fires when *is_done*, or when *part* of the stop's time is up."""
         self._begin()
         return self._poll(is_done, self._seconds * part)
+
+    def wait_for(self, is_done: Callable[[], bool], seconds: float) -> Deferred[None]:
+        """Fires when *is_done*, or after *seconds*, whatever is left of the stop's time."""
+
+        @inlineCallbacks
+        def poll() -> Any:
+            until = self._reactor.seconds() + seconds
+            while not is_done() and self._reactor.seconds() < until:
+                yield deferLater(self._reactor, POLL_SECONDS)
+
+        waited: Deferred[None] = poll()
+        return waited
 
     @inlineCallbacks
     def _poll(self, is_done: Callable[[], bool], seconds: float) -> Any:

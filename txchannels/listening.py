@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import DeferredList, inlineCallbacks, maybeDeferred
@@ -14,10 +19,15 @@ from twisted.python.failure import Failure
 
 from txchannels.errors import ConfigurationError
 from txchannels.lifecycle import Stop, give_up, tell_operator
+from txchannels.protocols.access_log import AccessLog
 from txchannels.protocols.factory import SiteFactory
 from txchannels.protocols.site import Site
+from txchannels.settings import Settings
 
-__all__ = ["ServerService", "parse_endpoint"]
+if TYPE_CHECKING:
+    from txchannels.layers.interfaces import IReactorLayer
+
+__all__ = ["ServerService", "make_site", "open_access_log", "parse_endpoint"]
 
 log = Logger()
 
@@ -28,6 +38,9 @@ BACKLOG = 1024
 
 #: How much of a stop's time connections may have; the rest is for what they send at last.
 CONNECTIONS_PART = 0.9
+
+#: And how much until the last socket is told to close: its client must answer, too.
+SOCKETS_PART = 0.5
 
 _REMEDIES = {
     errno.EADDRINUSE: "another program listens there; stop it, or listen elsewhere",
@@ -102,9 +115,12 @@ class ServerService(Service):
 
     @inlineCallbacks
     def stopService(self) -> Any:
+        """Close the ports; let requests end, and sockets a few at a time; drop what is left."""
         super().stopService()
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
-        self._site.stop()
+        self._site.stop(self._stop.seconds_left(SOCKETS_PART))
+        yield self._stop.wait_until(self._site.close_sockets, SOCKETS_PART)
+        self._site.stop()  # those that are left, if a second signal has cut this short
         yield self._stop.wait_until(self._is_done, CONNECTIONS_PART)
         if self._site.connections:
             log.warn("{count} connections are dropped", count=self._site.connections)
@@ -145,3 +161,50 @@ def _address(port: Any, description: str) -> str:
         return f"{scheme}://{name}:{host.port}"
     name = getattr(host, "name", host)
     return f"unix:{name.decode() if isinstance(name, bytes) else name}"
+
+
+def make_site(
+    reactor: Any,
+    settings: Settings,
+    layer: IReactorLayer,
+    access_log: AccessLog | None,
+    is_host_allowed: Callable[[str], bool] | None,
+) -> Site:
+    """What all connections share."""
+    return Site(
+        settings.http,
+        settings.websocket,
+        layer,
+        clock=reactor.seconds,
+        wall_clock=_wall_clock,
+        access_log=access_log,
+        is_host_allowed=is_host_allowed,
+    )
+
+
+def open_access_log(path: str) -> AccessLog | None:
+    """The log that ``--access-log`` names, if it names one.
+
+    Raises: ConfigurationError: It cannot be written.
+    """
+    if not path:
+        return None
+    if path == "-":
+        return AccessLog(sys.stdout, _local_time)
+    file = Path(path).absolute()
+
+    def open_file() -> TextIO:
+        return file.open("a", buffering=1, encoding="ascii", errors="backslashreplace")
+
+    try:
+        return AccessLog(open_file(), _local_time, open_file)
+    except OSError as error:
+        raise ConfigurationError("--access-log", path, f"cannot be opened: {error}") from None
+
+
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _wall_clock() -> float:
+    return time.clock_gettime(time.CLOCK_REALTIME)

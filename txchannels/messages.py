@@ -62,13 +62,15 @@ class HttpBodyChunk(TypedDict, total=False):
 class HttpResponse(TypedDict, total=False):
     """On the request's reply channel: application to protocol server.
 
-    The first has a status; later ones have only content and more_content.
+    The first has a status; later ones have only content and more_content. ``lost``
+    (*ours*), which stands alone: as in `WebSocketReply`; a request's order is 0.
     """
 
     status: int
     headers: Headers
     content: bytes
     more_content: bool
+    lost: int
 
 
 class HttpDisconnect(TypedDict, total=False):
@@ -120,7 +122,8 @@ class WebSocketReply(TypedDict, total=False):
 
     ``subprotocol`` (*ours*, beside ``accept``): the one of the offered ones to speak.
     ``consumed`` (*ours*): the order number of a message whose consumer has returned; the
-    socket's next message is handed out then.
+    socket's next message is handed out then. ``lost`` (*ours*): the order number of a
+    message whose worker has died while it ran; whoever supervises the worker sends it.
     """
 
     text: str | None
@@ -129,6 +132,7 @@ class WebSocketReply(TypedDict, total=False):
     accept: bool
     subprotocol: str
     consumed: int
+    lost: int
 
 
 #: Where a `Gap` is sent.

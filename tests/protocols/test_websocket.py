@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.protocols.sockets import Client, World, mask_frame
+from txchannels.protocols.websocket import Socket
 
 # The handshake is held until a consumer answers
 
@@ -260,6 +261,26 @@ def test_a_page_whose_own_name_leads_here_may_not_connect(origins: tuple[str, ..
     world.client(fields={**fields, "Host": "example.com", "Origin": "http://example.com"})
     world.client(fields={**fields, "Origin": None})
     assert len(world.of("websocket.connect")) == 2, "programs are not concerned"
+
+
+def test_which_hosts_are_allowed_may_change_while_the_site_runs() -> None:
+    world = World(is_host_allowed="old.example".__eq__)
+    old, new = (
+        {"Host": host, "Origin": f"http://{host}"} for host in ("old.example", "new.example")
+    )
+    kept = world.open(fields=old)
+    assert world.client(fields=new).status == 403
+    behind = Client(world)
+    behind.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    behind.ask(fields=old)  # its turn comes when the request before it is answered
+    world.site.is_host_allowed = "new.example".__eq__
+    assert world.client(fields=old).status == 403
+    assert world.open(fields=new).frames == []
+    [request] = [target for target in world.site._targets.values() if type(target) is not Socket]
+    request.message_received({"status": 204})
+    assert b"HTTP/1.1 403 " in behind.transport.sent
+    kept.reply({"text": "still here"})
+    assert kept.texts == ["still here"]
 
 
 def test_the_host_that_the_proxy_names_is_the_one_that_must_be_allowed() -> None:

@@ -312,7 +312,7 @@ def test_nothing_is_lost_of_what_one_read_brings_over_the_bound() -> None:
     assert not client.transport.is_paused
 
 
-STEPS = ["text", "consume", "consume late", "lose receipts", "make room", "fill"]
+STEPS = ["text", "consume", "consume late", "lose worker", "lose receipts", "make room", "fill"]
 
 
 @given(st.lists(st.sampled_from(STEPS), max_size=60))
@@ -337,6 +337,8 @@ def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[str]) -> N
             client.reply({"consumed": own()[-1][1]})
         elif step == "consume late" and own():
             client.reply({"consumed": own()[0][1]})
+        elif step == "lose worker" and own():
+            client.reply({"lost": own()[-1][1]})
         elif step == "lose receipts":
             world.site.messages_lost()
         elif step == "make room":

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.logger import Logger
 
 from txchannels.errors import ChannelFull, LayerError, PeerError
+from txchannels.protocols.replies import check_order
 from txchannels.protocols.request import HOST
 from txchannels.protocols.responses import IllegalResponse
 
@@ -192,7 +193,7 @@ class Exchange:
         if not self.is_body_complete:
             self._body_channel = message["body_channel"] = site.layer.new_channel(BODY_PATTERN)
         try:
-            site.layer.send("http.request", message)
+            site.send_first("http.request", message)
         except LayerError as error:
             self._take_back()
             raise PeerError(_excuse(error), status=503) from None
@@ -249,8 +250,16 @@ class Exchange:
     # The response
 
     def message_received(self, message: Message) -> None:
-        """Take what was sent to the reply channel."""
+        """Take what was sent to the reply channel.
+
+        Raises: IllegalReply: It says ``lost``, but not of what; it is dropped.
+        """
         if self.is_over:
+            return
+        lost = message.get("lost")
+        if lost is not None:
+            check_order(lost)
+            self._worker_lost()
             return
         more = bool(message.get("more_content"))
         self._is_answered = not more
@@ -277,6 +286,14 @@ class Exchange:
     def message_expired(self, channel: str, message: Message) -> None:
         """No worker has taken the request, or read its body, in time."""
         self.fail(503, "The server is busy; try again soon")
+
+    def _worker_lost(self) -> None:
+        """The worker has died that ran the request: nobody answers it, or goes on to."""
+        if self._is_answered:
+            return  # it has failed already, and its connection is on its way out
+        self._is_answered = True  # nobody reads its body any more
+        self._site.count("http.worker_lost")
+        self.fail(502, "The server's work on this request broke off.")
 
     def _begin_again(self) -> None:
         """The application failed after the head was sent; what it answers instead is too late."""

@@ -12,9 +12,9 @@ from txchannels.protocols.frames import BINARY, TEXT, encode_frame
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
 
-__all__ = ["KNOWN_KEYS", "IllegalReply", "check_keys", "encode_reply"]
+__all__ = ["KNOWN_KEYS", "IllegalReply", "check_keys", "check_order", "encode_reply"]
 
-KNOWN_KEYS = frozenset(("text", "bytes", "close", "accept", "subprotocol", "consumed"))
+KNOWN_KEYS = frozenset(("text", "bytes", "close", "accept", "subprotocol", "consumed", "lost"))
 
 
 class IllegalReply(ValueError):
@@ -29,6 +29,15 @@ def check_keys(message: Message) -> None:
     if not message.keys() <= KNOWN_KEYS:
         unknown = ", ".join(sorted(map(repr, message.keys() - KNOWN_KEYS)))
         raise IllegalReply(f"a WebSocket reply has no {unknown}")
+
+
+def check_order(order: Any) -> None:
+    """What says which message was lost must be an order number.
+
+    Raises: IllegalReply: It is none.
+    """
+    if type(order) is not int or order < 0:
+        raise IllegalReply(f"'lost' must be the order of a message, not {order!r:.40}")
 
 
 def encode_reply(message: Message) -> bytes:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
-from txchannels.errors import LayerError
+from txchannels.errors import LayerError, LayerUnavailable
+from txchannels.protocols.draining import SocketDrain
 from txchannels.protocols.fanout import deliver
 from txchannels.protocols.forwarded import read_forwarded
 from txchannels.protocols.request import Head, HeadLimits
@@ -67,6 +68,12 @@ class Site:
 
     Attributes:
         counters: How often each limit was met, each error answered.
+        is_host_allowed: As above, asked at each handshake of a page; another may be put in
+            its place at any time, and decides from then on. Sockets that are open stay so.
+        has_no_workers: Whether nobody is there, or will be soon, to run what clients send: new
+            requests and sockets are answered 503 at once.
+        is_stopping: Whether no new request or socket is taken.
+        retry_after_seconds: What every 503 says to the client.
 
     Thread: the reactor's.
     """
@@ -90,6 +97,7 @@ class Site:
         self.clock = clock
         self.is_host_allowed = is_host_allowed or _is_any_host
         self.counters: Counter[str] = Counter()
+        self.has_no_workers = False
         self.is_stopping = False
         self.head_limits = HeadLimits(
             http.max_request_line_bytes, http.max_header_bytes, http.max_header_fields
@@ -105,10 +113,24 @@ class Site:
         self._count = 0
         self._checked_at = clock()
         self._date_line = b""
+        self._drain: SocketDrain | None = None
         self._tell_date()
+        self._expired = 0
         self.prefix = f"txchannels.{secrets.token_hex(6)}!"
         self.inbox = layer.open_inbox(self.prefix, self._deliver)
-        self._expired = 0
+        layer.when_expired(self._message_expired)
+
+    def use(self, http: HttpSettings, websocket: WebSocketSettings, layer: IReactorLayer) -> None:
+        """Serve with other limits and another layer from now on.
+
+        Only before anything was sent on the first: its reply channels are closed.
+        """
+        for target in list(self._targets.values()):
+            log.debug("{target} is asked on a layer that is given up", target=target)
+        self.http = http
+        self.websocket = websocket
+        self.layer = layer
+        self.inbox = layer.open_inbox(self.prefix, self._deliver)
         layer.when_expired(self._message_expired)
 
     # Reply channels
@@ -146,6 +168,16 @@ class Site:
         expired, self._expired = self._expired, 0
         if expired:
             log.warn("{count} messages expired: no worker was free for them", count=expired)
+
+    def send_first(self, channel: str, message: Message) -> None:
+        """Send a request's or socket's first message, to whoever will answer it.
+
+        Raises: LayerError: Nobody will, or there is no room.
+        """
+        if self.has_no_workers:
+            self.count("site.no_workers")
+            raise LayerUnavailable("There are no workers")
+        self.layer.send(channel, message)
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
@@ -261,11 +293,28 @@ class Site:
             if isinstance(connection, Socket):
                 connection.messages_lost()
 
-    def stop(self) -> None:
-        """Let every connection end: running requests are served, sockets closed with 1012."""
+    def stop(self, spread_seconds: float = 0.0) -> None:
+        """Let every connection end: running requests are served, sockets closed with 1012.
+
+        Called again, it closes the sockets that are left at once.
+
+        Args:
+            spread_seconds: Over how long sockets may be closed at most, by `close_sockets`;
+                until its turn has come, each is served.
+        """
         self.is_stopping = True
+        sockets = []
         for connection in list(self._connections):
-            connection.stop()
+            if isinstance(connection, Socket) and connection.is_open:
+                sockets.append(connection)
+            else:
+                connection.stop()
+        self._drain = SocketDrain(sockets, self.clock(), spread_seconds)
+        self.close_sockets()
+
+    def close_sockets(self) -> bool:
+        """After `stop`: close the sockets whose turn has come. Whether that was all of them."""
+        return self._drain is None or self._drain.close_due(self.clock())
 
     def abort(self) -> None:
         """Drop every connection."""

@@ -1,8 +1,9 @@
 """A socket's messages to the application: one at a time, in order, the disconnect last.
 
 The next message is handed out when the consumer of the one before has returned
-(``consumed``), after a timeout, or when the layer may have lost the receipt. What waits
-for that, or for room in its channel, is bounded: the socket is not read in the meantime.
+(``consumed``), when its worker has died (``lost``), after a timeout, or when the layer may
+have lost the receipt. What waits for that, or for room in its channel, is bounded: the
+socket is not read in the meantime.
 
 Source: DESIGN rule 6 in ``docs/architecture.md``.
 """
@@ -86,7 +87,7 @@ class Turns:
 
         Raises: LayerError: It was not taken; there are no turns.
         """
-        self._site.layer.send(CONNECT, message)
+        self._site.send_first(CONNECT, message)
         self.reply_channel = message["reply_channel"]
         self._path = message["path"]
         self._busy_order = _NOBODY if self._site.websocket.unordered else 0
@@ -112,6 +113,20 @@ class Turns:
             self._busy_order = _NOBODY
             if self._backlog is not None or self._code is not None:
                 self._hand_out_waiting()
+
+    def lost(self, order: int) -> bool:
+        """The worker of message *order* has died: it will never be consumed.
+
+        Returns: Whether its turn was not over yet; where messages have no turns, whether it
+            was handed out at all.
+        """
+        is_news = order == self._busy_order
+        if self._site.websocket.unordered:
+            is_news = order < self._next_order
+        if is_news:
+            self._site.count("websocket.worker_lost")
+            self.consumed(order)
+        return is_news
 
     def messages_lost(self) -> None:
         """The layer may have lost the message that was handed out, or its receipt.

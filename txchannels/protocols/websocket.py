@@ -27,7 +27,7 @@ from txchannels.protocols.frames import (
     is_close_code,
 )
 from txchannels.protocols.opening import Opening, refuse
-from txchannels.protocols.replies import check_keys, encode_reply
+from txchannels.protocols.replies import check_keys, check_order, encode_reply
 from txchannels.protocols.turns import Turns
 
 if TYPE_CHECKING:
@@ -284,11 +284,20 @@ class Socket:
             self._turns.consumed(order)
             if len(message) == 1:
                 return
+        lost = message.get("lost")
+        if lost is not None:
+            check_order(lost)
+            self._worker_lost(lost)
         check_keys(message)
         if self._state == OPEN:
             self._reply(message)
         elif self._state == CONNECTING:
             self._answer_handshake(message)
+
+    def _worker_lost(self, order: int) -> None:
+        """The worker has died that ran message *order*: nobody will answer the handshake."""
+        if self._turns.lost(order) and self._state == CONNECTING:
+            self._reject(502, "The server's work on this request broke off.")
 
     def message_expired(self, channel: str, message: Message) -> None:
         """No worker has taken one of this socket's messages in time."""
@@ -350,6 +359,11 @@ class Socket:
         self._site.count(why)
         self._set_state(ENDING)
         self._outlet.abort()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is over and no close has begun."""
+        return self._state == OPEN
 
     def stop(self) -> None:
         """The server is stopping: 1012 tells clients to come back soon."""
