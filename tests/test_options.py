@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from functools import reduce
 
 import pytest
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint, serverFromString
 
 from txchannels.errors import ConfigurationError
-from txchannels.options import DAEMON, OPTIONS, WORKER, build_settings, options_of
-from txchannels.settings import HttpSettings, Settings, WebSocketSettings, WorkerSettings
+from txchannels.options import DAEMON, OPTIONS, WORKER, build_settings, options_of, usable_cpus
+from txchannels.settings import (
+    HttpSettings,
+    ProcessSettings,
+    Settings,
+    WebSocketSettings,
+    WorkerSettings,
+)
 
 SETTINGS = [option for option in OPTIONS if option.default is not None]
 NUMBERS = [option for option in OPTIONS if option.kind in ("number", "bytes", "seconds")]
@@ -25,6 +32,16 @@ OTHERS = {
     "only-channels": ["http.*"],
     "exclude-channels": ["jobs.?"],
     "no-workers": True,
+    "max-rss": 2**29,
+    "socket": "/run/site.sock",
+    "reload": True,
+}
+
+#: What an option needs beside it.
+BESIDE = {
+    option.name: {"processes": "1"}
+    for option in OPTIONS
+    if option.field.startswith("processes.") and option.name != "processes"
 }
 
 
@@ -54,7 +71,7 @@ def as_set(option, value):
 def test_an_option_of_the_command_line_is_set(option):
     value = other_value(option)
     written = value if option.is_repeatable or option.kind == "flag" else str(value)
-    settings = build_settings({option.name: written}, {})
+    settings = build_settings({option.name: written} | BESIDE.get(option.name, {}), {})
     assert setting_of(option, settings) == as_set(option, value) != option.default
 
 
@@ -70,7 +87,7 @@ def test_the_command_line_wins(option):
     if option.is_repeatable:
         given = [*given, "*"] if option.name == "ws-origin" else [*given, "second"]
     site = {option.key: list(option.default) if option.is_repeatable else option.default}
-    settings = build_settings({option.name: given}, site)
+    settings = build_settings({option.name: given} | BESIDE.get(option.name, {}), site)
     assert setting_of(option, settings) == as_set(option, given)
 
 
@@ -84,14 +101,15 @@ def test_nothing_given_is_the_defaults():
 
 def test_every_setting_has_an_option():
     fields = {field.name for field in dataclasses.fields(Settings)}
-    fields -= {"endpoints", "http", "websocket", "workers"}
+    fields -= {"endpoints", "http", "websocket", "workers", "processes"}
     for name, section in (
         ("http", HttpSettings),
         ("websocket", WebSocketSettings),
         ("workers", WorkerSettings),
+        ("processes", ProcessSettings),
     ):
         fields |= {f"{name}.{field.name}" for field in dataclasses.fields(section)}
-    assert fields == {option.field for option in SETTINGS}
+    assert fields == {option.field for option in SETTINGS} | {"processes.count"}
 
 
 def test_every_default_is_allowed():
@@ -194,11 +212,144 @@ def test_a_worker_has_the_options_of_workers_alone():
         "only-channels",
         "exclude-channels",
         "drain-timeout",
+        "processes",
+        "start-timeout",
+        "stuck-timeout",
+        "max-messages",
+        "max-age",
+        "max-rss",
+        "socket",
+        "reload",
     ]
 
 
 def test_the_daemon_has_all_options():
     assert options_of(DAEMON) == OPTIONS
+
+
+# Worker processes
+
+
+def processes(command_line, command=DAEMON, **site):
+    return build_settings(command_line, site, command).processes
+
+
+@pytest.fixture
+def cpus(monkeypatch):
+    """Sets how many CPUs there are."""
+
+    def set_cpus(count):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(count)), raising=False)
+
+    set_cpus(2)
+    return set_cpus
+
+
+def test_without_processes_the_threads_are_the_daemons():
+    assert processes({}).count is None
+
+
+@pytest.mark.parametrize("given", ["3", 3, " 3 "])
+def test_so_many_processes_are_given(given, cpus):
+    assert processes({"processes": given}).count == 3
+    assert processes({}, PROCESSES=given).count == 3
+    assert processes({}, WORKER, PROCESSES=given).count == 3
+    assert processes({"processes": "2"}, PROCESSES=given).count == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 48])
+def test_auto_is_one_process_for_each_cpu(count, cpus):
+    cpus(count)
+    assert usable_cpus() == count
+    assert processes({"processes": "auto"}).count == count
+    assert processes({}, PROCESSES="auto").count == count
+
+
+def test_where_the_system_does_not_say_which_cpus_may_be_used_it_is_all(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert usable_cpus() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cpus() == 1
+
+
+WRONG = ["0", 0, "-1", -4, "33", 10**9, "", "two", "1.5", 1.5, "Auto", True, None, [], {}, b"\xff"]
+
+
+@pytest.mark.parametrize("given", WRONG)
+def test_what_is_no_number_of_processes_is_refused(given, cpus):
+    with pytest.raises(ConfigurationError) as caught:
+        processes({}, PROCESSES=given)
+    assert str(caught.value) == (
+        f"TXCHANNELS['PROCESSES']{'' if given is None else f' {given!r}'}: must be a whole number, "
+        "1 to 32, or auto: one for each CPU, here 2; leave it out for threads in the daemon's own "
+        "process"
+    )
+    if isinstance(given, str):
+        with pytest.raises(ConfigurationError, match=r"^--processes '"):
+            processes({"processes": given})
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 16), (8, 128), (32, 512), (128, 512)])
+def test_the_most_processes_follow_the_cpus(count, most, cpus):
+    cpus(count)
+    assert processes({"processes": str(most)}).count == most
+    with pytest.raises(ConfigurationError, match=rf"1 to {most}, or auto"):
+        processes({"processes": str(most + 1)})
+
+
+def test_a_reload_is_of_one_process_unless_there_are_more():
+    assert processes({"reload": 1}).count == 1
+    assert processes({"reload": 1, "processes": "2"}).count == 2
+    assert processes({"reload": 1}, PROCESSES=3).count == 3
+    assert processes({}, RELOAD=True).count == 1
+
+
+@pytest.mark.parametrize("command", [DAEMON, WORKER])
+@pytest.mark.parametrize(
+    "name", ["start-timeout", "stuck-timeout", "max-messages", "max-age", "max-rss"]
+)
+def test_what_is_for_processes_is_refused_without_them(name, command):
+    value = str(2**30 if name == "max-rss" else 60)
+    said = rf"^--{name} '{value}': is for worker processes: give --processes, too$"
+    with pytest.raises(ConfigurationError, match=said):
+        processes({name: value}, command)
+    assert processes({name: value}, command, PROCESSES=1).count == 1
+    assert processes({name: value, "reload": 1}, command).count == 1
+
+
+def test_the_site_may_say_what_is_for_processes_without_them():
+    assert processes({}, MAX_MESSAGES=5, MAX_AGE=5).max_messages == 5
+
+
+def test_a_socket_is_of_use_without_processes():
+    assert processes({"socket": "/run/site.sock"}).socket == "/run/site.sock"
+
+
+@pytest.mark.parametrize("more", [{"processes": "2"}, {"reload": 1}])
+def test_no_workers_and_processes_exclude_each_other(more):
+    (name,) = more
+    said = rf"^--no-workers: leaves no worker for --{name}; give one of the two$"
+    with pytest.raises(ConfigurationError, match=said):
+        build_settings({"no-workers": 1} | more, {})
+
+
+@pytest.mark.parametrize("site", [{"PROCESSES": 2}, {"RELOAD": True}])
+def test_no_workers_wins_over_the_sites_processes(site):
+    for given, also in (({"no-workers": 1}, {}), ({}, {"NO_WORKERS": True})):
+        settings = build_settings(given, site | also)
+        assert settings.no_workers
+        assert settings.processes == ProcessSettings()
+
+
+def test_processes_of_the_command_line_win_over_the_sites_no_workers():
+    settings = build_settings({"processes": "2"}, {"NO_WORKERS": True})
+    assert (settings.no_workers, settings.processes.count) == (False, 2)
+
+
+def test_a_channels_worker_has_processes_whatever_the_sites_daemons_do():
+    for given, site in (({}, {"PROCESSES": 2}), ({"processes": "2"}, {})):
+        assert processes(given, WORKER, NO_WORKERS=True, **site).count == 2
 
 
 # Where to listen

@@ -6,7 +6,7 @@ import pytest
 
 from txchannels.errors import ConfigurationError
 from txchannels.messages import MAX_MESSAGE_BYTES
-from txchannels.settings import HttpSettings, Settings, WebSocketSettings
+from txchannels.settings import HttpSettings, ProcessSettings, Settings, WebSocketSettings
 
 
 def test_settings_do_not_change():
@@ -57,3 +57,41 @@ def test_an_origin_has_scheme_and_host(origin):
 def test_what_can_match_no_origin_is_refused(origin):
     with pytest.raises(ConfigurationError, match=r"--ws-origin .*: must be an origin"):
         WebSocketSettings(origins=(origin,))
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "said"),
+    [
+        ("stuck_timeout_seconds", 1, "--stuck-timeout 0.5: must be 0 (never) or at least 1 second"),
+        ("max_age_seconds", 1, "--max-age 0.5: must be 0 (never) or at least 1 second"),
+        ("max_rss_bytes", 2**24, "--max-rss 8388608: must be 0 (never) or at least 16777216 bytes"),
+    ],
+)
+def test_a_limit_that_every_worker_would_exceed_at_once_is_refused(field, least, said):
+    for value in (0, least):
+        assert getattr(ProcessSettings(**{field: value}), field) == value
+    with pytest.raises(ConfigurationError) as caught:
+        ProcessSettings(**{field: least / 2 if least == 1 else least // 2})
+    assert str(caught.value) == said
+
+
+def test_a_reload_needs_a_process():
+    assert ProcessSettings().count is None
+    assert ProcessSettings(reload=True).count == 1
+    assert ProcessSettings(reload=True, count=4).count == 4
+
+
+@pytest.mark.parametrize("path", ["", "/run/site.sock", "a" * 107, "ü" * 53])
+def test_a_socket_has_a_path_that_the_system_takes(path):
+    assert ProcessSettings(socket=path).socket == path
+
+
+@pytest.mark.parametrize("path", ["a" * 108, "ü" * 54])
+def test_a_path_that_is_too_long_for_a_socket_is_refused(path):
+    with pytest.raises(ConfigurationError, match=r"^--socket .*: is too long .* at most 107 bytes"):
+        ProcessSettings(socket=path)
+
+
+def test_a_path_with_a_zero_is_no_file():
+    with pytest.raises(ConfigurationError, match=r"^--socket .*: must be the path of a file$"):
+        ProcessSettings(socket="\0abstract")

@@ -6,6 +6,7 @@ Django; `txchannels.options` reads the values from the command line and the site
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from txchannels.messages import MAX_MESSAGE_BYTES
 
 __all__ = [
     "HttpSettings",
+    "ProcessSettings",
     "Settings",
     "WebSocketSettings",
     "WorkerSettings",
@@ -22,6 +24,9 @@ __all__ = [
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+/?")
+
+#: The longest path of a Unix socket (unix(7): 108 bytes with the zero at its end).
+MAX_SOCKET_PATH_BYTES = 107
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +158,53 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """The worker processes, when the threads that run consumers and views are in such.
+
+    Attributes:
+        count: How many there are; None: the threads are in the daemon's own process.
+        start_timeout_seconds: How long one may take to import the site and be ready.
+        stuck_timeout_seconds: One with no free thread whose messages take longer is stuck, as is
+            one that answers no ping for so long: it is replaced. 0 is never.
+        max_messages: It is replaced after so many; 0 is without limit.
+        max_age_seconds: It is replaced when it is older; 0 is without limit.
+        max_rss_bytes: It is replaced when it takes more memory; 0 is without limit.
+        socket: Path of the Unix socket for reloads, the status and local programs; empty is
+            one that the daemon chooses.
+        reload: Reload whenever the site's code changes; one process, if no number is given.
+
+    Raises: ConfigurationError: A limit would have every worker replaced without end, or the
+        socket's path cannot be one.
+    """
+
+    count: int | None = None
+    start_timeout_seconds: float = 60.0
+    stuck_timeout_seconds: float = 300.0
+    max_messages: int = 0
+    max_age_seconds: float = 0.0
+    max_rss_bytes: int = 0
+    socket: str = ""
+    reload: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reload and self.count is None:
+            object.__setattr__(self, "count", 1)
+        for option, value, least, unit in (
+            ("--stuck-timeout", self.stuck_timeout_seconds, 1, "second"),
+            ("--max-age", self.max_age_seconds, 1, "second"),
+            ("--max-rss", self.max_rss_bytes, 2**24, "bytes"),
+        ):
+            if 0 < value < least:
+                allowed = f"must be 0 (never) or at least {least} {unit}"
+                raise ConfigurationError(option, value, allowed)
+        if "\0" in self.socket:
+            raise ConfigurationError("--socket", self.socket, "must be the path of a file")
+        if len(os.fsencode(self.socket)) > MAX_SOCKET_PATH_BYTES:
+            allowed = f"is too long for a Unix socket: at most {MAX_SOCKET_PATH_BYTES} bytes"
+            raise ConfigurationError("--socket", self.socket, allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings of one daemon.
 
@@ -174,6 +226,7 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+    processes: ProcessSettings = field(default_factory=ProcessSettings)
 
     def __post_init__(self) -> None:
         for at, endpoint in enumerate(self.endpoints):

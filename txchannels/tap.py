@@ -120,7 +120,9 @@ class Options(_SiteOptions):
     """The options of ``twistd channels``."""
 
     command = DAEMON
-    longdesc = "Serves a Django site: HTTP and WebSocket, views and consumers in threads."
+    longdesc = (
+        "Serves a Django site: HTTP and WebSocket, views and consumers in threads or processes."
+    )
     optFlags: ClassVar[list[Any]] = _flags(DAEMON)
     optParameters: ClassVar[list[Any]] = _parameters(DAEMON)
 
@@ -142,7 +144,7 @@ class WorkerOptions(_SiteOptions):
 
     command = WORKER
     longdesc = (
-        "Runs the views and consumers of a Django site in threads, and opens no port: other "
+        "Runs the views and consumers of a Django site, and opens no port: other "
         "hosts run twistd channels, joined by a channel layer that all of them share."
     )
     optFlags: ClassVar[list[Any]] = _flags(WORKER)

@@ -1,136 +1,10 @@
-"""Every option by name: what it sets, how it is written, what is allowed.
-
-An option is given on the command line (``--keep-alive 30``) or as a key of the site's
-``TXCHANNELS`` (``"KEEP_ALIVE": 30``); the command line wins. An address on the command
-line takes the place of all of the site's: only ``BIND`` and ``PORT`` then complete it.
-Each command takes some of the options; both read the same ``TXCHANNELS``, whole.
-"""
+"""The options, in the groups and the order of the help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import reduce
-from typing import Any, Literal
+from txchannels.options.option import DAEMON, WORKER, Option
 
-from txchannels.errors import ConfigurationError
-from txchannels.settings import (
-    HttpSettings,
-    Settings,
-    WebSocketSettings,
-    WorkerSettings,
-    make_endpoints,
-)
-
-__all__ = [
-    "DAEMON",
-    "GROUPS",
-    "OPTIONS",
-    "WORKER",
-    "Option",
-    "build_settings",
-    "closest",
-    "options_of",
-]
-
-Kind = Literal["number", "bytes", "seconds", "text", "list", "globs", "flag"]
-
-#: The commands of twistd: all of a site, and its workers alone.
-DAEMON, WORKER = "channels", "channels-worker"
-
-UNLIMITED = 2**40
-
-_KINDS = {
-    "number": "a whole number",
-    "bytes": "a whole number of bytes",
-    "seconds": "a number of seconds",
-}
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option.
-
-    Attributes:
-        name: As on the command line, without the dashes.
-        field: What it sets, from `Settings` on (``http.root_path``); without a dot
-            in ``address``, a shortcut for an endpoint.
-        kind: How it is written.
-        shown: What stands for its value in the help.
-        help: What it does, for people.
-        least, most: The range of a number.
-        commands: Which commands have it.
-    """
-
-    name: str
-    field: str
-    kind: Kind
-    shown: str
-    help: str
-    least: float = 0
-    most: float = UNLIMITED
-    commands: tuple[str, ...] = (DAEMON,)
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether it may be given several times, for several values."""
-        return self.kind in ("list", "globs")
-
-    @property
-    def key(self) -> str:
-        """Its key in ``TXCHANNELS``."""
-        return self.name.upper().replace("-", "_")
-
-    @property
-    def default(self) -> Any:
-        """What holds where nobody gives it; None for an address."""
-        if self.field.startswith("address."):
-            return None
-        return reduce(getattr, self.field.split("."), Settings())
-
-    def read(self, value: Any, where: str) -> Any:
-        """*value* as the setting's type.
-
-        Args:
-            where: How the operator wrote the option's name.
-
-        Raises: ConfigurationError: It is not of the kind, or out of range.
-        """
-        if self.kind in _KINDS:
-            return self._read_number(value, where)
-        if self.kind == "flag":
-            if value not in (True, False):
-                raise ConfigurationError(where, value, "must be True or False")
-            return bool(value)
-        if self.is_repeatable:
-            return self._read_list(value, where)
-        if not isinstance(value, str):
-            raise ConfigurationError(where, value, "must be text")
-        return value
-
-    def _read_number(self, value: Any, where: str) -> float:
-        convert = float if self.kind == "seconds" else int
-        try:
-            if isinstance(value, bool) or (convert is int and isinstance(value, float)):
-                raise TypeError
-            number = convert(value)
-        except (TypeError, ValueError):
-            number = float("nan")
-        if not self.least <= number <= self.most:
-            most = "or more" if self.most == UNLIMITED else f"to {_plain(self.most)}"
-            allowed = f"must be {_KINDS[self.kind]}, {_plain(self.least)} {most}"
-            raise ConfigurationError(where, value, allowed)
-        return number
-
-    def _read_list(self, value: Any, where: str) -> tuple[str, ...]:
-        values = [value] if isinstance(value, str) else value
-        if not isinstance(values, Sequence) or not all(isinstance(one, str) for one in values):
-            raise ConfigurationError(where, value, "must be a list of texts")
-        if self.kind == "globs":
-            values = [glob.strip() for one in values for glob in one.split(",")]
-        return tuple(values)
-
+__all__ = ["GROUPS", "OPTIONS", "options_of"]
 
 _BOTH = (DAEMON, WORKER)
 
@@ -173,6 +47,28 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                "how long a stop may take", 0, 86_400, _BOTH),
         Option("access-log", "access_log", "text", "FILE",
                "write a line for each request; - is standard output"),
+    )),
+    ("Worker processes", (
+        Option("processes", "processes.count", "processes", "N",
+               "run views and consumers in so many processes, each with its threads, not in "
+               "the daemon's own; auto is one for each CPU", commands=_BOTH),
+        Option("start-timeout", "processes.start_timeout_seconds", "seconds", "SECONDS",
+               "how long one may take to import the site", 1, 86_400, _BOTH),
+        Option("stuck-timeout", "processes.stuck_timeout_seconds", "seconds", "SECONDS",
+               "replace one when no thread is free and no message was done, or when it showed "
+               "no life, for so long; 0 is never", commands=_BOTH),
+        Option("max-messages", "processes.max_messages", "number", "N",
+               "replace one after so many messages; 0 is never", commands=_BOTH),
+        Option("max-age", "processes.max_age_seconds", "seconds", "SECONDS",
+               "replace one when it is older; 0 is never", commands=_BOTH),
+        Option("max-rss", "processes.max_rss_bytes", "bytes", "BYTES",
+               "replace one when it takes more memory; 0 is never", commands=_BOTH),
+        Option("socket", "processes.socket", "text", "PATH",
+               "Unix socket for reloads, the status and local programs, if not one of the "
+               "daemon's choice", commands=_BOTH),
+        Option("reload", "processes.reload", "flag", "",
+               "for development: reload when the code changes; one process, if --processes "
+               "does not say more", commands=_BOTH),
     )),
     ("Limits of HTTP", (
         Option("max-connections", "http.max_connections", "number", "N",
@@ -242,50 +138,3 @@ OPTIONS = tuple(option for _, options in GROUPS for option in options)
 def options_of(command: str) -> tuple[Option, ...]:
     """The options that *command* has, in the order of the help."""
     return tuple(option for option in OPTIONS if command in option.commands)
-
-
-_SECTIONS = {"http": HttpSettings, "websocket": WebSocketSettings, "workers": WorkerSettings}
-
-
-def build_settings(command_line: Mapping[str, Any], site: Mapping[str, Any]) -> Settings:
-    """All settings, from options by name and from the site's ``TXCHANNELS`` by key.
-
-    Raises: ConfigurationError: It names the option or key, its value and what is allowed.
-    """
-    known = [option.key for option in OPTIONS]
-    for key in site:
-        if key not in known:
-            raise ConfigurationError("TXCHANNELS", key, f"is no known key{closest(key, known)}")
-    values: dict[str, dict[str, Any]] = {name: {} for name in ("", "address", *_SECTIONS)}
-    for option, value, where in _given(command_line, site):
-        section, _, field = option.field.rpartition(".")
-        values[section][field] = option.read(value, where)
-    sections = {name: make(**values[name]) for name, make in _SECTIONS.items()}
-    return Settings(endpoints=make_endpoints(**values["address"]), **sections, **values[""])
-
-
-def closest(name: object, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?``, if something *known* is like *name*."""
-    near = get_close_matches(str(name).upper(), [one.upper() for one in known], n=1)
-    return f"; did you mean {next(one for one in known if one.upper() == near[0])}?" if near else ""
-
-
-def _given(
-    command_line: Mapping[str, Any], site: Mapping[str, Any]
-) -> Iterator[tuple[Option, Any, str]]:
-    """Each option that is given, its value, and how the operator wrote its name."""
-    named = {option.name for option in OPTIONS if command_line.get(option.name) not in (None, [])}
-    listens = [option for option in OPTIONS if option.field.startswith("address.")]
-    completes: set[str] = set() if named.isdisjoint({"bind", "port"}) else {"bind", "port"}
-    replaced: set[str] = set()
-    if not named.isdisjoint(option.name for option in listens):
-        replaced = {option.name for option in listens} - completes
-    for option in OPTIONS:
-        if option.name in named:
-            yield option, command_line[option.name], f"--{option.name}"
-        elif option.key in site and option.name not in replaced:
-            yield option, site[option.key], f"TXCHANNELS[{option.key!r}]"
-
-
-def _plain(number: float) -> str:
-    return f"{number:d}" if isinstance(number, int) else f"{number:f}".rstrip("0").rstrip(".")
