@@ -175,7 +175,7 @@ def test_the_site_hears_that_the_layer_has_joined_after_it_has():
 class Works:
     """A worker service, its pool and its layer."""
 
-    def __init__(self, site, seconds=5, **more):
+    def __init__(self, site, seconds=600, **more):
         self.reactor = Reactor()
         self.stop = Stop(self.reactor, seconds)
         self.layer = site.layer.reactor(self.reactor.callFromThread)

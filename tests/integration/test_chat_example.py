@@ -416,7 +416,7 @@ def test_nonsense_is_answered_politely(room: str, demo: Window, ada: Window) -> 
 
 
 def test_who_is_not_logged_in_gets_no_page_and_no_socket(chat: Chat) -> None:
-    answer = httpx.get(f"{chat.url}/rooms/lobby/")
+    answer = httpx.get(f"{chat.url}/rooms/lobby/", timeout=WAIT_SECONDS)
     assert answer.status_code == 302
     assert answer.headers["location"] == "/log-in/?next=/rooms/lobby/"
     with pytest.raises(InvalidStatus) as refused:

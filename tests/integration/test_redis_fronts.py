@@ -16,10 +16,20 @@ from tests.servers import Cuttable, RedisServer
 
 pytestmark = pytest.mark.slow
 
-#: How long it may take until a server that says nothing any more is known to be away.
-NOTICED_SECONDS = 3.0
-#: Far below any timeout of an answer, far above what a refusal takes.
+#: Until a server that says nothing any more is known to be away: far above what that takes
+#: (two to three seconds), far below the timeout of an answer (two minutes).
+NOTICED_SECONDS = 20.0
+#: Far above what any answer takes, however it ends, and far below the timeout of one.
+PATIENCE_SECONDS = 10.0
+#: Far below any timeout, far above what a refusal takes; the quickest of so many must keep it,
+#: for on a busy machine each may be held up.
 AT_ONCE_SECONDS = 1.0
+TRIES = 5
+#: How often a request may be refused after the server is back: some thirty take a second, and
+#: fewer on a slow machine.
+REFUSALS = 150
+#: So many batches a host has on their way to a server, at most.
+MAX_BATCHES = 2
 
 WORKER = "channels-worker"
 
@@ -49,24 +59,41 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             yield site
 
 
-def refused(site: Site) -> httpx.Response:
-    """What the front answers, at once."""
-    begun = time.monotonic()
-    response = site.front.get("hello")
-    assert time.monotonic() - begun < AT_ONCE_SECONDS
-    assert response.status_code == 503
-    return response
+def refused(site: Site) -> None:
+    """The front refuses, at once."""
+    seconds = []
+    for _ in range(TRIES):
+        begun = time.monotonic()
+        response = site.front.get("hello")
+        seconds.append(time.monotonic() - begun)
+        assert response.status_code == 503
+        assert "The server cannot reach the application now" in response.text
+    assert min(seconds) < AT_ONCE_SECONDS
+
+
+def heard_from_redis(site: Site) -> None:
+    """Wait until the front has had Redis' answer to all that it has sent until now.
+
+    A worker may be sooner; and what has no answer when the server is lost is given up. Answers
+    come in order, and no more is sent while as many batches as may be on their way are.
+    """
+    for _ in range(MAX_BATCHES):
+        wait(site.answers, "the front answers")
 
 
 def test_requests_are_refused_at_once_while_it_is_away(site: Site) -> None:
     site.line.cut()
     wait(lambda: site.front.get("hello").status_code == 503, "a refusal")
-    begun = time.monotonic()
-    response = refused(site)
-    assert "The server cannot reach the application now" in response.text
+    refused(site)
     site.line.mend()
-    wait(site.answers, "the front answers again")
-    assert time.monotonic() - begun < 5
+    answers: list[bool] = []
+
+    def answers_again() -> bool:
+        answers.append(site.answers())
+        return answers[-1]
+
+    wait(answers_again, "the front answers again")
+    assert len(answers) < REFUSALS
 
 
 def test_a_server_that_says_nothing_any_more_is_noticed_soon(site: Site) -> None:
@@ -75,7 +102,7 @@ def test_a_server_that_says_nothing_any_more_is_noticed_soon(site: Site) -> None
     assert site.front.get("hello").status_code == 503
     seconds = time.monotonic() - begun
     print(f"\nsilence: refused after {seconds:.2f} s")  # noqa: T201
-    assert seconds < NOTICED_SECONDS + AT_ONCE_SECONDS
+    assert seconds < NOTICED_SECONDS
     refused(site)
     site.line.mend()
     begun = time.monotonic()
@@ -110,16 +137,21 @@ def test_sockets_whose_messages_were_lost_go_on(site: Site) -> None:
 
 
 def test_sockets_whose_server_was_killed_go_on(site: Site) -> None:
-    with Echo(site.front, patience=1.0) as socket, Visitor(site.front) as visitor:
+    """The answer to one page may be what is lost, on its way when the server was killed."""
+    visitor = Visitor(site.front, patience=PATIENCE_SECONDS)
+    with Echo(site.front, patience=1.0) as socket, visitor:
         socket.goes_on()
         site.server.kill()
-        wait(lambda: visitor.statuses[503], "a refusal")
-        site.server.start()
+        try:
+            wait(lambda: visitor.statuses[503], "a refusal")
+        finally:
+            site.server.start()
         before = visitor.statuses[200]
         wait(lambda: visitor.statuses[200] > before + 5, "the front answers again")
         socket.goes_on()
         assert set(visitor.statuses) == {200, 503}
-        assert visitor.slowest < NOTICED_SECONDS + AT_ONCE_SECONDS
+        assert not visitor.failures
+        assert visitor.given_up <= 1
 
 
 def test_a_socket_is_told_what_its_consumer_did_before_the_outage_was_over(
@@ -130,6 +162,7 @@ def test_a_socket_is_told_what_its_consumer_did_before_the_outage_was_over(
         gate = tmp_path / "gate"
         socket.send(str(gate))
         wait(lambda: site.notes["waiting"], "the consumer waits")
+        heard_from_redis(site)
         site.line.cut()
         wait(lambda: site.front.get("hello").status_code == 503, "it is noticed")
         site.line.mend()
@@ -147,6 +180,7 @@ def test_a_request_that_runs_through_an_outage_is_answered(site: Site, tmp_path:
     waiting = len(site.notes["waiting"])
     asking.start()
     wait(lambda: len(site.notes["waiting"]) > waiting, "the view waits")
+    heard_from_redis(site)
     site.line.cut()
     wait(lambda: site.front.get("hello").status_code == 503, "it is noticed")
     site.line.mend()
@@ -158,8 +192,19 @@ def test_a_request_that_runs_through_an_outage_is_answered(site: Site, tmp_path:
 
 def test_the_log_tells_each_loss_and_return_once(site: Site) -> None:
     for host in (site.front, site.worker):
-        told = [line for line in host.log.splitlines() if "txchannels.layers.redis.link" in line]
+        wait(lambda one=host: is_back(told_by(one)), "its log tells of its return")
+        told = told_by(host)
         losses = [line for line in told if " is lost: " in line]
         returns = [line for line in told if " is connected" in line]
         assert len(returns) == len(losses) + 1, "\n".join(told)
         assert len(told) < 6 + 4 * len(losses)
+
+
+def told_by(host: Host) -> list[str]:
+    return [line for line in host.log.splitlines() if "txchannels.layers.redis.link" in line]
+
+
+def is_back(told: list[str]) -> bool:
+    """Whether the last that is told of a loss or a return is a return."""
+    turns = [line for line in told if " is lost: " in line or " is connected" in line]
+    return " is connected" in turns[-1]

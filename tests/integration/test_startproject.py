@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.daemon import Daemon
+from tests.integration.daemon import WAIT_SECONDS, Daemon
 from tests.integration.project import ADMIN, Project
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def production(project: Project) -> Iterator[Daemon]:
 
 @pytest.fixture
 def browser(debug: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=debug.url, follow_redirects=True) as client:
+    with httpx.Client(base_url=debug.url, follow_redirects=True, timeout=WAIT_SECONDS) as client:
         yield client
 
 
@@ -119,7 +119,7 @@ def test_a_user_is_added_changed_and_deleted_with_messages(browser):
 
 
 def test_a_missing_slash_is_redirected_to(debug):
-    response = httpx.get(f"{debug.url}/admin?x=1")
+    response = httpx.get(f"{debug.url}/admin?x=1", timeout=WAIT_SECONDS)
     assert response.status_code == 301
     assert response.headers["location"] == "/admin/?x=1"
 
@@ -149,14 +149,14 @@ def test_a_static_file_that_is_not_there_is_404_with_the_debug_page(browser):
 
 @pytest.mark.parametrize("path", ["/static/../mysite/settings.py", "/static/%2e%2e/manage.py"])
 def test_no_static_path_leads_out_of_the_folders(debug, path):
-    with httpx.Client() as client:
+    with httpx.Client(timeout=WAIT_SECONDS) as client:
         request = client.build_request("GET", debug.url)
         request.url = httpx.URL(debug.url, raw_path=path.encode())
         assert client.send(request).status_code in (400, 404)
 
 
 def test_without_debug_there_are_no_static_files(production):
-    assert httpx.get(production.url + BASE_CSS).status_code == 404
+    assert httpx.get(production.url + BASE_CSS, timeout=WAIT_SECONDS).status_code == 404
 
 
 # Errors
@@ -170,14 +170,14 @@ def test_an_unknown_page_is_404_with_the_debug_page(browser):
 
 
 def test_an_unknown_page_is_404_without_debug(production):
-    response = httpx.get(f"{production.url}/no/such/page")
+    response = httpx.get(f"{production.url}/no/such/page", timeout=WAIT_SECONDS)
     assert response.status_code == 404
     assert "The requested resource was not found on this server" in response.text
     assert "URLconf" not in response.text
 
 
 def test_a_strange_host_is_400(production):
-    response = httpx.get(production.url, headers={"Host": "evil.example"})
+    response = httpx.get(production.url, headers={"Host": "evil.example"}, timeout=WAIT_SECONDS)
     assert response.status_code == 400
     production.wait_for("Invalid HTTP_HOST header: 'evil.example'")
 
@@ -197,10 +197,10 @@ def test_head_has_the_headers_and_no_body(browser):
 @pytest.mark.parametrize("prefix", ["/shop", ""])
 def test_under_a_root_path_links_lead_there_whether_the_proxy_cuts_it_off(project, prefix):
     with project.daemon("mysite.settings", "--root-path=/shop") as daemon:
-        response = httpx.get(f"{daemon.url}{prefix}/admin/")
+        response = httpx.get(f"{daemon.url}{prefix}/admin/", timeout=WAIT_SECONDS)
         assert response.headers["location"] == "/shop/admin/login/?next=/shop/admin/"
-        page = httpx.get(f"{daemon.url}{prefix}/admin/login/")
+        page = httpx.get(f"{daemon.url}{prefix}/admin/login/", timeout=WAIT_SECONDS)
         assert 'href="/shop/static/admin/css/base.css"' in page.text
-        css = httpx.get(f"{daemon.url}{prefix}{BASE_CSS}")
+        css = httpx.get(f"{daemon.url}{prefix}{BASE_CSS}", timeout=WAIT_SECONDS)
         assert css.status_code == 200
         assert daemon.stop() == 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.daemon import Daemon, wait_until
+from tests.integration.daemon import WAIT_SECONDS, Daemon, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=daemon.url) as client:
+    with httpx.Client(base_url=daemon.url, timeout=WAIT_SECONDS) as client:
         client.get("/closed/")
         yield client
 
@@ -262,12 +262,15 @@ def test_behind_a_proxy_the_client_and_the_scheme_are_those_that_it_saw():
                 "X-Forwarded-For": "198.51.100.7, 192.0.2.1",
                 "X-Forwarded-Proto": "https",
             },
+            timeout=WAIT_SECONDS,
         ).json()
         assert said["secure"] is True
         assert said["uri"] == "https://shop.example/where/"
         assert said["client"] == "192.0.2.1"
         said = httpx.get(
-            f"{daemon.url}/where/", headers={"Forwarded": 'for="[2001:db8::1]:80";proto=https'}
+            f"{daemon.url}/where/",
+            headers={"Forwarded": 'for="[2001:db8::1]:80";proto=https'},
+            timeout=WAIT_SECONDS,
         ).json()
         assert (said["secure"], said["client"]) == (True, "2001:db8::1")
 
@@ -275,7 +278,7 @@ def test_behind_a_proxy_the_client_and_the_scheme_are_those_that_it_saw():
 @pytest.mark.parametrize("prefix", ["/shop", ""])
 def test_the_root_path_is_the_script_name(prefix):
     with Daemon(WEBAPP, "--root-path=/shop/") as daemon:
-        said = httpx.get(f"{daemon.url}{prefix}/where/").json()
+        said = httpx.get(f"{daemon.url}{prefix}/where/", timeout=WAIT_SECONDS).json()
     assert said["script_name"] == "/shop"
     assert said["path"] == "/shop/where/"
     assert said["path_info"] == "/where/"
@@ -287,7 +290,9 @@ def test_a_unix_socket_serves_too(tmp_path):
     daemon = Daemon(WEBAPP, f"--unix-socket={path}")
     try:
         daemon.start(until=f"Listening on unix:{path}")
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(path)), timeout=WAIT_SECONDS
+        ) as client:
             assert client.get("http://site/hello/").text == "Hello, world!"
             assert client.get("http://site/where/").json()["client"] is None
         assert daemon.stop() == 0
@@ -299,7 +304,7 @@ def test_a_unix_socket_serves_too(tmp_path):
 def test_each_request_is_a_line_of_the_access_log(tmp_path):
     path = tmp_path / "access.log"
     with Daemon(WEBAPP, f"--access-log={path}") as daemon:
-        httpx.get(f"{daemon.url}/hello/?a=%22")
+        httpx.get(f"{daemon.url}/hello/?a=%22", timeout=WAIT_SECONDS)
         wait_until(lambda: path.read_text().count("\n") == 1)
         assert '"GET /hello/?a=%22 HTTP/1.1" 200 13' in path.read_text()
         assert daemon.stop() == 0

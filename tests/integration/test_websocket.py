@@ -129,6 +129,7 @@ def test_a_consumer_s_exception_is_logged_once_and_the_socket_lives_on(site: Soc
         client.send("fail")
         client.send("still here")
         assert client.recv(WAIT) == "still here"
+    site.wait_for("ValueError: boom")
     log = site.log
     assert log.count("ValueError: boom") == 1
     assert "socket_site.routing.fail" in log
@@ -141,6 +142,7 @@ def test_a_consumer_that_exits_ends_neither_its_thread_nor_the_daemon(site: Sock
         client.send("exit")
         client.send("still here")
         assert client.recv(WAIT) == "still here"
+    site.wait_for("SystemExit: 3")
     assert site.log.count("SystemExit: 3") == 1
 
 

@@ -108,7 +108,7 @@ class Joined(Memory):
 
     turning: ReactorThread
     server: RedisServer
-    patience = 5.0
+    patience = 30.0
 
     def __init__(self):
         self._site = Site(self.server, self.turning)
@@ -237,9 +237,7 @@ class LayerMachine(RuleBasedStateMachine):
             if least >= CAPACITY * self.lists(name):
                 certainly += 1
             else:
-                # A host's group messages do not wait with what it keeps of a channel's others.
-                sender = -1 - who if self.lists(name) > 1 else who
-                self.waiting[name].append(Waiting(n, channel, sender, has_room))
+                self.waiting[name].append(Waiting(n, channel, who, has_room))
         return certainly, possibly
 
     def received(self, names, channel, message):

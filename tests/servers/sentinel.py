@@ -73,7 +73,7 @@ class SentinelTrio:
         secrets += [f'sentinel sentinel-pass "{sentinel_password}"'] if sentinel_password else []
         return [
             f"sentinel monitor {name} 127.0.0.1 {port} {_QUORUM}",
-            f"sentinel down-after-milliseconds {name} 500",
+            f"sentinel down-after-milliseconds {name} 1500",
             f"sentinel failover-timeout {name} 3000",
             f"sentinel parallel-syncs {name} 1",
             *secrets,
@@ -150,6 +150,11 @@ class SentinelTrio:
         )
         new = self.master
         wait_until(lambda: _is_master(new), "the new master takes writes")
+        # A client may ask any of them; one that is away says 0.
+        wait_until(
+            lambda: {self._says(one) for one in self.sentinels} <= {0, new.port},
+            "all sentinels name it",
+        )
         return new
 
     @property

@@ -115,6 +115,14 @@ class Groups:
         self._lapse(name, group)
         return list(group.lapsing)
 
+    def lapsing(self) -> Iterator[tuple[str, str, float]]:
+        """Every unowned member, as (group, channel, seconds until it lapses)."""
+        self.sweep()
+        now = self._clock()
+        for name, group in self._groups.items():
+            for channel, until in group.lapsing.items():
+                yield name, channel, until - now
+
     def members(self, name: str) -> list[str]:
         """All members of a group."""
         owned = [channel for _, channels in self.snapshots(name) for channel in channels]

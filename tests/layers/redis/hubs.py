@@ -144,16 +144,14 @@ class Host:
 
     def _sleep(self) -> None:
         for link in self.hub.links:
-            link._renewal.stop()
+            link.lease.stop()
 
     def wake(self) -> None:
         self.call(self._wake)
 
     def _wake(self) -> None:
-        from txchannels.layers.redis import link as module
-
         for link in self.hub.links:
-            link._renewal.start(module.RENEW_SECONDS, now=True)
+            link.lease.start(now=True)
 
 
 class Site:

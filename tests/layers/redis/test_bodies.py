@@ -10,6 +10,7 @@ from tests.layers.redis.hubs import run_threads
 from tests.servers import wait_until
 
 PIECES = 400
+WAIT_SECONDS = 30.0
 
 
 def send_pieces(host, channel):
@@ -27,12 +28,12 @@ def send_pieces(host, channel):
         done.set()
 
     host.call(send)
-    assert done.wait(30.0), "all pieces are taken"
+    assert done.wait(WAIT_SECONDS), "all pieces are taken"
 
 
 def receive_pieces(face, channel, got, work=lambda n: None):
     while len(got) < PIECES:
-        _, message = face.receive([channel], block=True, timeout=10.0)
+        _, message = face.receive([channel], block=True, timeout=WAIT_SECONDS)
         assert message is not None, f"piece {len(got)} does not come"
         got.append(message["n"])
         work(len(got))
@@ -120,7 +121,7 @@ def test_a_body_is_taken_as_fast_as_it_is_read(site):
     here.call(here.face.when_room, channel, room.set)
     got = [there.threads.receive([channel], block=True)[1]["n"] for _ in range(16)]
     assert got == list(range(16))
-    assert room.wait(10.0)
+    assert room.wait(WAIT_SECONDS)
 
 
 def test_who_waits_for_room_is_told_when_the_channel_is_dropped(site):
@@ -135,5 +136,5 @@ def test_who_waits_for_room_is_told_when_the_channel_is_dropped(site):
         here.face.drop_channel(channel)
 
     here.call(drop)
-    assert told.wait(10.0)
+    assert told.wait(WAIT_SECONDS)
     wait_until(lambda: not site.redis.exists(site.list_of(channel)), "nothing of it is left")

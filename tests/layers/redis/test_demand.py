@@ -88,7 +88,8 @@ def test_what_redis_has_no_room_for_stays_and_is_delivered_here(site):
     wait_until(lambda: len(reader.got) >= 20, "all arrive")
     assert sorted(reader.numbers()) == list(range(20))
     assert before.sent == 0
-    assert here.hub.accounts()["work"].pending == 0
+    # What was given to Redis may be back before its answer is.
+    wait_until(lambda: here.hub.accounts()["work"].pending == 0, "nothing waits here")
 
 
 def test_what_redis_gave_back_goes_to_a_reader_that_asks_meanwhile(site):
@@ -159,7 +160,7 @@ def test_a_wait_that_could_not_be_ended_yet_is_ended_later(site, monkeypatch):
     reader.request(1)
     wait_until(lambda: missed, "the wait was to end")
     send_numbers(site.program(), "work", 1)
-    wait_until(lambda: reader.got, "the message arrives", guard_seconds=5.0)
+    wait_until(lambda: reader.got, "the message arrives")
 
 
 def test_a_cancelled_subscription_loses_nothing(site):

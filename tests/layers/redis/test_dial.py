@@ -95,7 +95,7 @@ def test_a_connection_that_was_cut_while_idle_is_not_used(server):
 
 
 def test_a_server_that_hangs_is_waited_for_within_bounds(server, monkeypatch):
-    monkeypatch.setattr("txchannels.layers.redis.pools.COMMAND_SECONDS", 1.0)
+    monkeypatch.setattr("txchannels.layers.redis.pools.COMMAND_SECONDS", 2.0)
     with dial.connect(read_host(server.url)) as client:
         client.set("key", 1)
         server.pause()

@@ -7,14 +7,14 @@ import pytest
 from tests.layers.redis.hubs import run_threads
 from tests.servers import wait_until
 from txchannels.errors import ChannelFull
-from txchannels.layers.redis import link as link_module
+from txchannels.layers.redis import lease as lease_module
 
 
 @pytest.fixture
 def quiet(monkeypatch):
     """No lease is renewed, so that Redis sees only what a test asks for."""
-    monkeypatch.setattr(link_module, "RENEW_SECONDS", 3600.0)
-    monkeypatch.setattr(link_module, "LEASE_SECONDS", 7200.0)
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 3600.0)
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 7200.0)
 
 
 def commands(site):

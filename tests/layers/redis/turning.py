@@ -15,7 +15,7 @@ from txchannels.layers.redis.connection import Connection, connect
 
 __all__ = ["INFO", "ReactorTestCase", "Scripted", "bulk", "local", "reactor"]
 
-GUARD_SECONDS = 5
+GUARD_SECONDS = 20
 
 
 def bulk(data: bytes) -> bytes:
@@ -68,7 +68,7 @@ class _Scripts(Factory):
 class ReactorTestCase(TestCase):
     """Leaves the reactor as it found it, or fails."""
 
-    timeout = 10
+    timeout = 60
 
     def setUp(self):
         self._found = self._held()

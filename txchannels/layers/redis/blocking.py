@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError, RedisError
 from zope.interface import implementer
 
 from txchannels.errors import (
@@ -22,15 +22,22 @@ from txchannels.errors import (
     LayerUnavailable,
     MessageTooLarge,
 )
-from txchannels.layers.accounts import family_of
 from txchannels.layers.codec import ElementError
 from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
-from txchannels.layers.names import check_channel, check_channels, check_group, make_name, owner_of
-from txchannels.layers.redis import dial
+from txchannels.layers.names import check_channel, check_channels, check_group, make_name
+from txchannels.layers.redis import pages
+from txchannels.layers.redis.homewait import is_lasting, wait_for_home
 from txchannels.layers.redis.operations import FULL, Operation, Script, error_of, write
-from txchannels.layers.redis.places import glob_escape, list_key, member_shard, name_in, shard_of
+from txchannels.layers.redis.places import (
+    home_of,
+    list_key,
+    member_shard,
+    name_in,
+    shard_of,
+    unowned_key,
+)
 from txchannels.layers.redis.reading import read_waiting
-from txchannels.layers.redis.servertime import ServerTime
+from txchannels.layers.redis.shard import Shard
 from txchannels.layers.redis.writer import Config, Writer
 from txchannels.messages import copy_message
 
@@ -44,48 +51,6 @@ RETRY_SECONDS = 0.02
 
 OPERATIONS = Script("operations")
 MEMBERS = Script("members")
-FLUSH = Script("flush")
-STATISTICS = Script("statistics")
-
-
-class _Shard:
-    """One server."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.time = ServerTime()
-        self._client = dial.connect(host)
-        self._is_time_known = False
-
-    def synchronise(self) -> ServerTime:
-        """The server's time, asked for at the first call; each answer tells it again."""
-        if not self._is_time_known:
-            seconds, micros = self.call("TIME")
-            self.seen(int(seconds) * 1000 + int(micros) // 1000)
-        return self.time
-
-    def seen(self, milliseconds: int) -> None:
-        self.time.seen(milliseconds)
-        self._is_time_known = True
-
-    def call(self, *arguments: Any) -> Any:
-        """One command.
-
-        Raises: LayerUnavailable; ConfigurationError where it can never work.
-        """
-        try:
-            return self._client.execute_command(*arguments)
-        except RedisError as error:
-            raise dial.explain(error, self.host) from None
-
-    def run(self, script: Script, arguments: Sequence[Any]) -> Any:
-        """One call of a script; its text is sent where the server does not know it yet."""
-        try:
-            return self._client.execute_command("EVALSHA", script.digest, 0, *arguments)
-        except NoScriptError:
-            return self.call("EVAL", script.body, 0, *arguments)
-        except RedisError as error:
-            raise dial.explain(error, self.host) from None
 
 
 @implementer(IBlockingLayer)
@@ -111,7 +76,7 @@ class DirectBlocking:
         self._config = config
         self._prefix = config.prefix
         self._clock = clock
-        self._shards = [_Shard(host) for host in hosts]
+        self._shards = [Shard(host) for host in hosts]
         self._turn = 0
         self._writer = Writer(config)
 
@@ -129,7 +94,7 @@ class DirectBlocking:
         self, sends: Iterable[Send], *, wait: float = 0.0
     ) -> list[tuple[Send, LayerError]]:
         failed: list[tuple[Send, LayerError]] = []
-        batches: dict[_Shard, list[tuple[Send, Operation]]] = {}
+        batches: dict[Shard, list[tuple[Send, Operation]]] = {}
         for send in sends:
             kind, name, message = send
             make = self._writer.group if kind == GROUP else self._writer.message
@@ -145,7 +110,7 @@ class DirectBlocking:
         return failed
 
     def _send_batch(
-        self, shard: _Shard, batch: list[tuple[Send, Operation]], until: float
+        self, shard: Shard, batch: list[tuple[Send, Operation]], until: float
     ) -> list[tuple[Send, LayerError]]:
         """Send all, and until it is too late again what found no room."""
         failed: list[tuple[Send, LayerError]] = []
@@ -182,7 +147,7 @@ class DirectBlocking:
             raise failed
         return full
 
-    def _operate(self, shard: _Shard, batch: list[Operation]) -> list[int]:
+    def _operate(self, shard: Shard, batch: list[Operation]) -> list[int]:
         now, *verdicts = shard.run(OPERATIONS, write(self._prefix, batch))
         shard.seen(now)
         return [int(verdict) for verdict in verdicts]
@@ -210,11 +175,11 @@ class DirectBlocking:
             if received is not None:
                 return received
 
-    def _take_turns(self) -> list[_Shard]:
+    def _take_turns(self) -> list[Shard]:
         self._turn = turn = (self._turn + 1) % len(self._shards)
         return self._shards[turn:] + self._shards[:turn]
 
-    def _pop(self, shard: _Shard, keys: list[str]) -> tuple[bytes, bytes] | None:
+    def _pop(self, shard: Shard, keys: list[str]) -> tuple[bytes, bytes] | None:
         taken = shard.call("LMPOP", len(keys), *keys, "LEFT")
         return None if taken is None else (taken[0], taken[1][0])
 
@@ -226,7 +191,7 @@ class DirectBlocking:
         taken = shard.call("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
         return None if taken is None else self._read(shard, taken[0], taken[1][0])
 
-    def _read(self, shard: _Shard, key: bytes, data: bytes) -> tuple[str, Message] | None:
+    def _read(self, shard: Shard, key: bytes, data: bytes) -> tuple[str, Message] | None:
         """What was taken; None if it has expired, or is nothing that this layer wrote."""
         try:
             return read_waiting(
@@ -246,15 +211,38 @@ class DirectBlocking:
 
     def group_add(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
+        if self._is_done_at_home(shard, group, channel, is_member=True):
+            return
         operation = self._writer.add(group, channel, shard.synchronise())
         self._change(shard, operation, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
+        if self._is_done_at_home(shard, group, channel, is_member=False):
+            return
         operation = self._writer.discard(group, channel, shard.synchronise())
         self._change(shard, operation, channel)
 
-    def _change(self, shard: _Shard, operation: Operation, channel: str) -> None:
+    def _is_done_at_home(self, shard: Shard, group: str, channel: str, *, is_member: bool) -> bool:
+        """Have the hub that made *channel* change its membership; False if none is there."""
+        home = home_of(channel)
+        if home is None:
+            return False
+        inbox = self._shard_of(home)
+        time = inbox.synchronise()
+        told = self._writer.tell_home(home, group, channel, time, is_member=is_member)
+        verdict = self._operate(inbox, [told])[0]
+        if verdict == FULL:
+            raise ChannelFull(f"The host that made {channel} has no room in its inbox")
+        key = unowned_key(self._prefix, group)
+
+        def has_changed() -> bool:
+            now = shard.synchronise().now()
+            return is_lasting(shard.call("HGET", key, channel), now) is is_member
+
+        return verdict == 0 and wait_for_home(has_changed, self._clock)
+
+    def _change(self, shard: Shard, operation: Operation, channel: str) -> None:
         """Change a membership; that of a client that is gone needs no change."""
         if self._operate(shard, [operation])[0] == FULL:
             raise ChannelFull(f"The host that owns {channel} has no room in its inbox")
@@ -265,27 +253,25 @@ class DirectBlocking:
 
     def flush(self) -> None:
         for shard in self._shards:
-            element = self._writer.flush(shard.synchronise())
-            pattern = glob_escape(self._prefix) + "*"
-            shard.run(FLUSH, [self._prefix, pattern, self._config.expiry_ms, element])
+            pages.flush(partial(self._run, shard), self._config, self._writer, shard.synchronise())
 
     def global_statistics(self) -> dict[str, float]:
-        pattern = glob_escape(self._prefix) + "{[ci]:*"
-        return self._statistics(["", "", pattern])
+        return self._statistics(None)
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
-        check_channel(channel)
-        return self._statistics([owner_of(channel), family_of(channel), ""])
+        return self._statistics(check_channel(channel))
 
-    def _statistics(self, arguments: list[str]) -> dict[str, float]:
+    def _statistics(self, channel: str | None) -> dict[str, float]:
         counts = full = pending = 0
         age = 0.0
         for shard in self._shards:
             now = shard.synchronise().now()
-            found = shard.run(STATISTICS, [self._prefix, *arguments])
-            counts, full, pending = counts + found[0], full + found[1], pending + found[2]
-            if found[3]:
-                age = max(age, (now + self._config.expiry_ms - int(found[3])) / 1000)
+            found = pages.look(partial(self._run, shard), self._prefix, channel)
+            counts += found.counted
+            full += found.full
+            pending += found.pending
+            if found.first is not None:
+                age = max(age, (now + self._config.expiry_ms - found.first) / 1000)
         return {
             "messages_count": counts,
             "messages_pending": pending,
@@ -293,11 +279,15 @@ class DirectBlocking:
             "channel_full_count": full,
         }
 
-    def _shard_of(self, channel: str) -> _Shard:
+    def _run(self, shard: Shard, script: Script, *arguments: Any) -> Any:
+        """What a script of `pages` returns."""
+        return shard.run(script, [self._prefix, *arguments])
+
+    def _shard_of(self, channel: str) -> Shard:
         at = shard_of(channel, len(self._shards))
         return self._take_turns()[0] if at is None else self._shards[at]
 
-    def _member_shard(self, group: str, channel: str) -> _Shard:
+    def _member_shard(self, group: str, channel: str) -> Shard:
         return self._shards[member_shard(group, channel, len(self._shards))]
 
 

@@ -1,24 +1,17 @@
--- Forgets all messages, groups and statistics; leases stay, and their owners are told.
+-- Tells all hubs something, in their inboxes: that a flush begins, or is over.
 --
--- ARGV: the keys' prefix, the same as a pattern, how long elements are kept, the element.
+-- ARGV: the keys' prefix, milliseconds for which the element is kept, the element, 1 to empty
+-- these inboxes first. Returns: the server's time in milliseconds.
 
-local prefix, pattern, keep, element = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cursor = '0'
-repeat
-  local page = redis.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', 1000)
-  cursor = page[1]
-  for _, key in ipairs(page[2]) do
-    local rest = string.sub(key, #prefix + 1)
-    local is_lease = string.sub(rest, 1, 3) == '{i:' and string.sub(rest, -1) == '}'
-    if not is_lease and string.sub(rest, 1, 7) ~= '{hubs}:' then
-      redis.call('UNLINK', key)
-    end
-  end
-until cursor == '0'
+local prefix, keep, element, is_beginning = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local time = redis.call('TIME')
 
 for _, address in ipairs(redis.call('ZRANGE', prefix .. '{hubs}:seen', 0, -1)) do
-  local list = prefix .. '{i:' .. address .. '}:list'
-  redis.call('RPUSH', list, element)
-  redis.call('PEXPIRE', list, keep)
+  local inbox = prefix .. '{i:' .. address .. '}'
+  if is_beginning then
+    redis.call('UNLINK', inbox .. ':list', inbox .. ':counts', inbox .. ':paused')
+  end
+  redis.call('RPUSH', inbox .. ':list', element)
+  redis.call('PEXPIRE', inbox .. ':list', keep)
 end
-return 0
+return time[1] * 1000 + math.floor(time[2] / 1000)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from txchannels.errors import LayerUnavailable
 from txchannels.layers.inbox import Inbox
+from txchannels.layers.redis import operations
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
     from txchannels.layers.redis.hub import JoinedHub
+    from txchannels.layers.redis.operations import Operation
 
 __all__ = ["JoinedInbox"]
 
@@ -21,6 +25,7 @@ class JoinedInbox(Inbox):
         self._joined = hub
         self._is_known_paused: set[str] = set()
         self._has_visitors: set[str] = set()
+        self._keep_ms = 2 * hub.config.expiry_ms
 
     def accept(self, channel: str, message: Message) -> bool:
         is_open = super().accept(channel, message)
@@ -47,13 +52,21 @@ class JoinedInbox(Inbox):
 
     def _tell_paused(self, channel: str) -> None:
         self._is_known_paused.add(channel)
-        self._joined.tell_paused(self.prefix, channel)
+        self._tell(operations.pause(self.prefix, channel, self._keep_ms))
 
     def _tell_resumed(self, channel: str) -> None:
         if channel in self._is_known_paused:
             self._is_known_paused.discard(channel)
-            self._joined.tell_resumed(self.prefix, channel)
+            self._tell(operations.resume(self.prefix, channel))
 
-    def paused_channels(self) -> list[str]:
-        """Those of which the senders of other hosts are to know."""
-        return list(self._is_known_paused)
+    def _tell(self, operation: Operation) -> None:
+        try:
+            self._joined.routes.to_inbox(self.prefix).submit(operation)
+        except LayerUnavailable:
+            pass
+
+    def registrations(self) -> Iterator[Operation]:
+        """What the senders of other hosts are to know: what is paused, and nothing else is."""
+        yield operations.resume_all(self.prefix)
+        for channel in list(self._is_known_paused):
+            yield operations.pause(self.prefix, channel, self._keep_ms)

@@ -12,8 +12,10 @@ from txchannels.errors import LayerUnavailable
 from txchannels.layers.codec import GARBAGE, Codec, Element, ElementError, Kind, deadline_of
 from txchannels.layers.redis.places import address_of, name_in
 from txchannels.layers.redis.reading import read_waiting
+from txchannels.layers.redis.writer import OVER
 
 if TYPE_CHECKING:
+    from txchannels.layers.interfaces import Message
     from txchannels.layers.redis.hub import JoinedHub
     from txchannels.layers.redis.link import Link
 
@@ -55,6 +57,19 @@ class Incoming:
             except ElementError as error:
                 self._skip(link, name, error.reason)
 
+    def receive(self, link: Link, key: bytes, data: bytes) -> tuple[str, Message] | None:
+        """Take in what was taken from the list *key* for one who waits. Returns: what is next."""
+        name, now = name_in(link.prefix, key)[1], link.time.now()
+        try:
+            read = read_waiting(self._codec, name, data, now)
+        except ElementError as error:
+            self._skip(link, name, error.reason)
+            return None
+        if read is None:
+            self._hub.book_expired(name)
+            return None
+        return self._hub.pass_on(*read, (deadline_of(data) - now) / 1000)
+
     def _take_message(self, link: Link, name: str, data: bytes) -> None:
         now = link.time.now()
         read = read_waiting(self._codec, name, data, now)
@@ -80,7 +95,10 @@ class Incoming:
         elif element.kind == Kind.CLOSED:
             hub.note_closed(target)
         elif element.kind == Kind.WANT:
-            hub.spill.let_go(target)
+            if hub.homes.is_home_of(target):
+                hub.spill.let_go(target)
+        elif target == OVER:
+            link.register()
         elif element.sender != hub.address:
             hub.flush()
 

@@ -107,8 +107,9 @@ class RedisLayer:
             clock: That reactor.
         """
         from txchannels.layers.redis.connection import connect, find_master
+        from txchannels.layers.redis.ends import Server
         from txchannels.layers.redis.hub import JoinedHub
-        from txchannels.layers.redis.link import Link, Server
+        from txchannels.layers.redis.link import Link
         from txchannels.layers.redis.reactor import JoinedReactor
         from txchannels.layers.redis.threads import JoinedBlocking
 

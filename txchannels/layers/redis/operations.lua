@@ -137,7 +137,8 @@ local function to_group(group, except, keep, element)
     local lapses, capacity = string.match(value, '^(%d+) (%d+)$')
     if tonumber(lapses) <= now then
       redis.call('HDEL', key .. ':unowned', channel)
-    elseif to_channel(channel, tonumber(capacity), keep, element) == FULL then
+    elseif not string.find(except, ' ' .. channel .. ' ', 1, true)
+        and to_channel(channel, tonumber(capacity), keep, element) == FULL then
       full = full + 1
     end
   end
@@ -168,7 +169,7 @@ local operations = {
   c = { 4, function(a, b, c, d) return to_channel(a, tonumber(b), c, d) end },
   -- address, channel, capacity, keep, element
   a = { 5, function(a, b, c, d, e) return to_inbox(a, b, tonumber(c), d, e) end },
-  -- group, addresses to leave out (each between blanks), keep, element
+  -- group, addresses and channels to leave out (each between blanks), keep, element
   g = { 4, to_group },
   -- group, address, channel
   j = { 3, join },

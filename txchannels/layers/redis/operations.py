@@ -70,7 +70,10 @@ def to_inbox(address: str, channel: str, capacity: int, keep_ms: int, element: b
 
 
 def to_group(group: str, except_for: Iterable[str], keep_ms: int, element: bytes) -> Operation:
-    """Hand *element* to the hubs with members, but for some. Verdict: how many were full."""
+    """Hand *element* to the hubs with members, and to those of none, but for some.
+
+    Verdict: how many were full.
+    """
     return "g", group, f" {' '.join(except_for)} ", keep_ms + SLACK_MS, element
 
 

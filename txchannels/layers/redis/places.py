@@ -19,6 +19,7 @@ __all__ = [
     "member_shard",
     "name_in",
     "shard_of",
+    "unowned_key",
 ]
 
 #: The start of the prefixes that hubs own; any other ``prefix!`` is an ordinary list.
@@ -79,6 +80,11 @@ def list_key(prefix: str, channel: str) -> str:
 def inbox_key(prefix: str, address: str) -> str:
     """The list of what is meant for the hub at *address*."""
     return f"{prefix}{{i:{address}}}:list"
+
+
+def unowned_key(prefix: str, group: str) -> str:
+    """The members of *group* that no hub owns, each with when it lapses and its capacity."""
+    return f"{prefix}{{g:{group}}}:unowned"
 
 
 def name_in(prefix: str, key: bytes) -> tuple[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
     from txchannels.layers.queues import Queue, Queues
     from txchannels.layers.redis.hub import JoinedHub
+    from txchannels.layers.redis.link import Link
     from txchannels.layers.redis.whereabouts import Whereabouts
 
     Entry = tuple[float, str, Message]
@@ -59,41 +60,69 @@ class Spill:
             for queue, entries in self._take_out(self._hub.seconds() - wait_seconds):
                 for entry in entries:
                     self._send(queue, entry)
+            for name in self._stragglers():
+                self.let_go(name)
 
     def let_go(self, channel: str) -> None:
-        """Send what waits in a channel that was made here to its reader, who is elsewhere."""
-        if home_of(channel) == self._hub.address and not self._known.has_left(channel):
+        """Have a single-reader channel's messages go to Redis, those first that wait at its home.
+
+        All in one: who sees that it has left finds these on their way. Thread: any.
+        """
+        if home_of(channel) != self._hub.address:
             self._known.note_away(channel)
-            self()
+            return
+        link = self._hub.routes.to_channel(channel)
+        refused: list[tuple[Queue, Entry, LayerError]] = []
+        with self._lock:
+            queue = self._queues.by_name.get(channel)
+            if queue is not None and queue.waiting:
+                for entry in self._queues.take_out(queue, math.inf, sys.maxsize):
+                    try:
+                        self._submit(link, queue, entry)
+                    except LayerError as error:
+                        refused.append((queue, entry, error))
+            self._known.note_away(channel)
+        for back in refused:
+            self._sent(*back)
+
+    def _stragglers(self) -> list[str]:
+        """The channels that have left, and in which something waits here all the same."""
+        with self._lock:
+            return [
+                name
+                for name, queue in self._queues.by_name.items()
+                if queue.waiting
+                and "?" in name
+                and home_of(name) == self._hub.address
+                and self._known.has_left(name)
+            ]
 
     def _take_out(self, before: float) -> list[tuple[Queue, list[Entry]]]:
         with self._lock:
             return [
-                (queue, self._queues.take_out(queue, *self._bounds(name, before)))
+                (queue, self._queues.take_out(queue, before, MAX_AT_ONCE))
                 for name, queue in list(self._queues.by_name.items())
                 if queue.waiting and self._may_go(name, queue)
             ]
 
-    def _bounds(self, name: str, before: float) -> tuple[float, int]:
-        """Since when a message must have waited, and how many go; of one reader's, all do."""
-        return (math.inf, sys.maxsize) if "?" in name else (before, MAX_AT_ONCE)
-
     def _may_go(self, name: str, queue: Queue) -> bool:
-        """Whether others may have what waits in *queue*; what has one reader keeps its order."""
+        """Whether any hub may have what waits in *queue*."""
         if "?" in name or "!" in name:
-            return self._known.has_left(name) and home_of(name) == self._hub.address
+            return False
         return not queue.readers or name in self._known.read_elsewhere
 
     def _send(self, queue: Queue, entry: Entry) -> None:
-        expires, channel, message = entry
-        sent = partial(self._sent, queue, entry)
         try:
-            link = self._hub.link_for(channel)
-            left = max(1, int((expires - self._hub.seconds()) * 1000))
-            operation = self._hub.writer.message(channel, message, link.time, left)
-            link.submit(operation, sent, channel if "?" in channel else None)
+            self._submit(self._hub.link_for(entry[1]), queue, entry)
         except LayerError as error:
-            sent(error)
+            self._sent(queue, entry, error)
+
+    def _submit(self, link: Link, queue: Queue, entry: Entry) -> None:
+        expires, channel, message = entry
+        left = max(1, int((expires - self._hub.seconds()) * 1000))
+        operation = self._hub.writer.message(channel, message, link.time, left)
+        line = channel if "?" in channel else None
+        link.submit(operation, partial(self._sent, queue, entry), line)
 
     def _sent(self, queue: Queue, entry: Entry, outcome: int | LayerError) -> bool:
         """Book what has left, or take it back. Returns: whether it is to go again."""

@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from txchannels.errors import ChannelClosed, ChannelFull, LayerError, LayerUnavailable
-from txchannels.layers.accounts import family_of
 from txchannels.layers.blocking import RECEIVE_SECONDS, HubBlocking
 from txchannels.layers.interfaces import CHANNEL, GROUP, Message, Send
 from txchannels.layers.names import check_channel, check_channels, check_group, owner_of
+from txchannels.layers.redis import pages
 from txchannels.layers.redis.awaited import Answers, AwaitedSends
-from txchannels.layers.redis.link import FLUSH, MEMBERS, STATISTICS
-from txchannels.layers.redis.operations import FULL
-from txchannels.layers.redis.places import address_of, glob_escape, list_key
+from txchannels.layers.redis.homewait import is_lasting, wait_for_home
+from txchannels.layers.redis.link import MEMBERS
+from txchannels.layers.redis.losses import Losses
+from txchannels.layers.redis.operations import FULL, Script
+from txchannels.layers.redis.places import (
+    address_of,
+    home_of,
+    list_key,
+    unowned_key,
+)
 from txchannels.messages import copy_message
 
 if TYPE_CHECKING:
@@ -32,9 +39,6 @@ __all__ = ["JoinedBlocking"]
 log = Logger()
 
 RETRY_SECONDS = 0.02
-
-#: What is lost is said once in so many seconds.
-REPORT_SECONDS = 10.0
 
 
 class JoinedBlocking(HubBlocking):
@@ -51,8 +55,7 @@ class JoinedBlocking(HubBlocking):
         super().__init__(hub)
         self._joined = hub
         self._call_from_thread = call_from_thread
-        self._lost = 0
-        self._reported = -REPORT_SECONDS
+        self._lost = Losses(self._clock)
         self.flush = self._flush
 
     # Sending
@@ -104,6 +107,14 @@ class JoinedBlocking(HubBlocking):
                 failed.append((send, error))
         return failed if away is None else failed + away.wait()
 
+    def send_group(self, group: str, message: Message) -> int:
+        """See `IBlockingLayer.send_group`.
+
+        Returns: How many members had no room here. Those of other hosts and those that nobody
+            owns are not among them: Redis' answer would have to be waited for.
+        """
+        return super().send_group(group, message)
+
     def _post(self, channel: str, message: Message, until: float) -> None:
         """Send to a socket or request of another host, without waiting for the verdict.
 
@@ -129,19 +140,15 @@ class JoinedBlocking(HubBlocking):
         """
         if isinstance(outcome, ChannelClosed):
             return
-        self._lost += 1
-        if self._clock() - self._reported < REPORT_SECONDS:
+        if not self._lost.note():
             return
-        self._reported = self._clock()
         reason = outcome if isinstance(outcome, LayerError) else "its channel stayed full"
         log.warn(
             "A reply to {channel} is lost: {reason} ({count} so far)",
             channel=channel,
             reason=reason,
-            count=self._lost,
+            count=self._lost.count,
         )
-
-    # Receiving
 
     def receive(
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
@@ -162,26 +169,45 @@ class JoinedBlocking(HubBlocking):
                 reply = self._ask(link, partial(_pop, link, keys))
                 if reply is None:
                     break
-                taken = self._call(partial(self._take_over, link, reply, names))
+                taken = self._call(partial(self._take_over, link, reply))
                 if taken is not None:
                     return taken
         return None
 
     def _take_over(
-        self, link: Link, reply: tuple[bytes, list[bytes]], names: Sequence[str]
+        self, link: Link, reply: tuple[bytes, list[bytes]]
     ) -> tuple[str, Message] | None:
-        """What came, before anybody else has it. Thread: the reactor's."""
-        self._joined.took(link, *reply)
-        return self._hub.take(names)
+        """What is next, now that this came. Thread: the reactor's."""
+        key, [element] = reply
+        return self._joined.incoming.receive(link, key, element)
 
     # Groups and the rest
 
     def group_add(self, group: str, channel: str) -> None:
         super().group_add(group, channel)
+        self._wait_for_home(group, channel, is_member=True)
         # What is sent next may go by another way: it must not be faster.
         if len(self._joined.links) > 1 or not self._joined.is_here(channel):
             for link in self._joined.links:
                 self._wait_for(link)
+
+    def group_discard(self, group: str, channel: str) -> None:
+        super().group_discard(group, channel)
+        self._wait_for_home(group, channel, is_member=False)
+
+    def _wait_for_home(self, group: str, channel: str, *, is_member: bool) -> None:
+        """Wait until the hub that made *channel*, if another has, has changed its membership."""
+        if home_of(channel) in (None, self._joined.address):
+            return
+        link = self._joined.routes.to_member(group, channel)
+        ask = partial(link.call, "HGET", unowned_key(link.prefix, group), channel)
+
+        def has_changed() -> bool:
+            return is_lasting(self._ask(link, ask), link.time.now()) is is_member
+
+        if not wait_for_home(has_changed, self._clock):
+            self._joined.homes.register(group, channel, is_member=is_member)
+            self._wait_for(link)
 
     def _wait_for(self, link: Link) -> None:
         """Wait until all that was asked before is done."""
@@ -201,11 +227,9 @@ class JoinedBlocking(HubBlocking):
 
     def _flush(self) -> None:
         self._hub.flush()
-        for link in self._joined.links:
-            element = self._joined.writer.flush(link.time)
-            keep = round(self._joined.expiry_seconds * 1000)
-            pattern = glob_escape(link.prefix) + "*"
-            self._ask(link, partial(link.run_after, FLUSH, pattern, keep, element))
+        hub = self._joined
+        for link in hub.links:
+            pages.flush(partial(self._run, link), hub.config, hub.writer, link.time)
 
     def global_statistics(self) -> dict[str, float]:
         return self._statistics(None)
@@ -219,15 +243,12 @@ class JoinedBlocking(HubBlocking):
         for link in self._joined.links:
             if not link.is_up:
                 continue
-            pattern = glob_escape(link.prefix) + "{[ci]:*"
-            names = ("", "", pattern) if channel is None else _names(channel)
-            asked = partial(link.run_after, STATISTICS, *names)
-            count, full, pending, first = self._ask(link, asked)
-            found["messages_count"] += count
-            found["channel_full_count"] += full
-            found["messages_pending"] += pending
-            if first:
-                age = (link.time.now() - int(first)) / 1000 + self._joined.expiry_seconds
+            there = pages.look(partial(self._run, link), link.prefix, channel)
+            found["messages_count"] += there.counted
+            found["channel_full_count"] += there.full
+            found["messages_pending"] += there.pending
+            if there.first is not None:
+                age = (link.time.now() - there.first) / 1000 + self._joined.expiry_seconds
                 found["messages_max_age"] = max(found["messages_max_age"], age)
         return found
 
@@ -255,6 +276,12 @@ class JoinedBlocking(HubBlocking):
             raise LayerUnavailable(f"{link.name}: {outcome}") from outcome
         return outcome
 
+    def _run(self, link: Link, script: Script, *arguments: Any) -> Any:
+        """What a script of `pages` returns."""
+        if script in pages.FIRST_SCRIPTS:
+            return self._ask(link, partial(link.run_after, script, *arguments))
+        return self._ask(link, partial(link.run, script, link.prefix, *arguments))
+
     def _call(self, call: Callable[[], Any]) -> Any:
         """What *call* returns, called in the reactor's thread."""
         answers = Answers()
@@ -270,7 +297,3 @@ class JoinedBlocking(HubBlocking):
 
 def _pop(link: Link, keys: Sequence[str]) -> Deferred[Any]:
     return link.call("LMPOP", len(keys), *keys, "LEFT")
-
-
-def _names(channel: str) -> tuple[str, str, str]:
-    return owner_of(channel), family_of(channel), ""

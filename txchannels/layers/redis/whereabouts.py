@@ -11,6 +11,9 @@ __all__ = ["Whereabouts"]
 
 MAX_REMEMBERED = 10_000
 
+#: How often the home of a channel is asked, as long as a reader waits.
+ASK_AGAIN_SECONDS = 5.0
+
 
 class Whereabouts:
     """See the module; of each kind, the last names are remembered.
@@ -64,11 +67,17 @@ class Whereabouts:
 
     def note_asked(self, channel: str) -> None:
         """Remember that the home of *channel* was asked for its messages."""
-        self._remember(self._asked, channel, 0.0)
+        self._remember(self._asked, channel, self._clock())
 
     def has_asked(self, channel: str) -> bool:
-        """Whether it was."""
-        return channel in self._asked
+        """Whether it was, a short time ago: the question may have been lost with a server."""
+        asked = self._asked.get(channel)
+        return asked is not None and self._clock() - asked < ASK_AGAIN_SECONDS
+
+    def forget_asked(self) -> None:
+        """Have every home be asked anew."""
+        with self._lock:
+            self._asked.clear()
 
     def _remember(self, names: OrderedDict[str, float], name: str, value: float) -> None:
         with self._lock:

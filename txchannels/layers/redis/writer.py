@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from txchannels.layers.redis.operations import Operation
     from txchannels.layers.redis.servertime import ServerTime
 
-__all__ = ["Config", "Writer"]
+__all__ = ["OVER", "Config", "Writer"]
+
+#: The target of the element that says the end of a flush.
+OVER = "over"
+
+#: Changes of memberships that a hub has not read yet, and what others share its inbox with.
+MAX_CHANGES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +104,18 @@ class Writer:
         element = self._element(Kind.GROUP, group, message, time)
         return operations.to_group(group, except_for, self._keep, element)
 
-    def add(self, group: str, channel: str, time: ServerTime) -> Operation:
-        """Make a channel that this sender does not own a member of *group*."""
+    def add(
+        self, group: str, channel: str, time: ServerTime, seconds: float | None = None
+    ) -> Operation:
+        """Make a channel that this sender does not own a member of *group*.
+
+        Args:
+            seconds: Until it lapses, if no hub owns it; the layer's `group_expiry` when None.
+        """
         address = address_of(channel)
         if address is None:
-            lapse = max(1, round(self._config.group_expiry * 1000))
+            lasts = self._config.group_expiry if seconds is None else seconds
+            lapse = max(1, round(lasts * 1000))
             capacity = self._capacity_of(owner_of(channel))
             return operations.add_unowned(group, channel, lapse, capacity)
         element = self._element(Kind.ADD, group, channel, time)
@@ -116,9 +129,17 @@ class Writer:
         element = self._element(Kind.DISCARD, group, channel, time)
         return operations.forward_discard(group, address, channel, self._keep, element)
 
-    def flush(self, time: ServerTime) -> bytes:
-        """The element that tells a hub to forget all."""
-        return self._element(Kind.FLUSH, "", None, time)
+    def tell_home(
+        self, home: str, group: str, channel: str, time: ServerTime, *, is_member: bool
+    ) -> Operation:
+        """Have the hub that made a single-reader *channel* make it a member of *group*, or none."""
+        kind = Kind.ADD if is_member else Kind.DISCARD
+        element = self._element(kind, group, channel, time)
+        return operations.to_inbox(home, "*", MAX_CHANGES, self._keep, element)
+
+    def flush(self, time: ServerTime, *, is_over: bool = False) -> bytes:
+        """The element that tells a hub to forget all, or to register what it holds since then."""
+        return self._element(Kind.FLUSH, OVER if is_over else "", None, time)
 
     def _element(
         self,
