@@ -40,6 +40,7 @@ demo: $(VENV)/daemon.stamp ## Serve the example, a chat, on http://127.0.0.1:800
 test: $(VENV)/development.stamp ## Run the tests
 	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
 	@.ci/system-packages "the tests that need Redis itself are skipped" redis-server
+	@.ci/system-packages "systemd's units are not read by systemd" systemd
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/development.stamp ## Check style, types, and which room imports which
@@ -55,6 +56,7 @@ format: $(VENV)/development.stamp ## Sort the imports and lay out the code
 matrix: ## Run the tests on every Python here, with every Django it may run
 	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
 	@.ci/system-packages "the tests that need Redis itself are skipped" redis-server
+	@.ci/system-packages "systemd's units are not read by systemd" systemd
 	@.ci/matrix $(ARGS)
 
 bench: | $(BIN)/pip ## Measure, beside other servers (in an environment of its own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal as signals
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,16 @@ WAIT_SECONDS = 30.0
 #: Options that say themselves where to listen.
 _ADDRESSES = ("--endpoint", "--bind", "--port", "--unix-socket")
 
+#: Becomes the program of its arguments, with the open file of its first as systemd would pass it.
+_ACTIVATE = """
+import os, sys
+if (passed := int(sys.argv[1])) != 3:
+    os.dup2(passed, 3)
+    os.close(passed)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="a")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class Daemon:
     """One daemon, or a worker. As a context, it is started, and killed at the end if it still runs.
@@ -45,6 +56,8 @@ class Daemon:
         paths: Folders to put on the Python path; the repository is there in any case.
         max_files: How many files it may have open at most.
         command: What twistd is to run.
+        passed: A listening socket that it is started with, as by systemd.
+        prefix: A program, and its arguments, that runs it.
 
     Attributes:
         port: The first TCP port that it listens on; 0 before that.
@@ -59,10 +72,14 @@ class Daemon:
         paths: Sequence[Path] = (),
         max_files: int | None = None,
         command: str = "channels",
+        passed: socket.socket | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.command = command
         self.max_files = max_files
+        self.passed = [] if passed is None else [passed.fileno()]
+        self.prefix = list(prefix)
         self.options = list(options)
         if command == "channels" and not any(one.startswith(_ADDRESSES) for one in options):
             self.options.append("--port=0")
@@ -85,8 +102,11 @@ class Daemon:
         command = twistd_command(self.settings, *self.options, command=self.command)
         if self.max_files is not None:
             command = ["sh", "-c", f'ulimit -n {self.max_files}; exec "$@"', "sh", *command]
+        if self.passed:
+            command = [sys.executable, "-c", _ACTIVATE, *map(str, self.passed), *command]
         self.process = subprocess.Popen(
-            command,
+            [*self.prefix, *command],
+            pass_fds=self.passed,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
