@@ -16,13 +16,21 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from msgpack import OutOfData, StackError, Unpacker, packb, unpackb
 
-from txchannels.errors import ConfigurationError, LayerError, MessageTooLarge
+from txchannels.errors import ConfigurationError, MessageTooLarge
 from txchannels.layers.names import MAX_NAME_CHARACTERS, check_channel, check_group
+from txchannels.layers.packing import (
+    GARBAGE,
+    NOT_AUTHENTIC,
+    TOO_DEEP,
+    TOO_LARGE,
+    ElementError,
+    pack,
+    unpack,
+)
 from txchannels.messages import MAX_DEPTH, MAX_MESSAGE_BYTES
 
 __all__ = [
@@ -45,25 +53,6 @@ DEADLINE_DIGITS: Final = 13
 
 #: Fernet adds version, time, IV, padding and HMAC (at most 73 bytes); we, the deadline (9).
 _SEAL_BYTES: Final = 82
-
-Reason = Literal["garbage", "too large", "too deep", "not authentic"]
-
-GARBAGE: Final = "garbage"
-TOO_LARGE: Final = "too large"
-TOO_DEEP: Final = "too deep"
-NOT_AUTHENTIC: Final = "not authentic"
-
-
-class ElementError(LayerError):
-    """The bytes are no element; whoever put them there, nobody can act on them.
-
-    Args:
-        reason: What the operator counts them under.
-    """
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason: Reason = reason
 
 
 class Kind(IntEnum):
@@ -151,7 +140,7 @@ class Codec:
         fields = [kind, target, content, sender]
         if self._fernet is not None:
             fields.append(deadline)
-        payload = _pack(fields)
+        payload = pack(fields)
         if len(payload) > self.max_bytes:
             raise MessageTooLarge(f"A message may take {self.max_bytes} bytes on the layer")
         if self._fernet is not None:
@@ -168,8 +157,8 @@ class Codec:
         deadline = deadline_of(data)
         payload = data[DEADLINE_DIGITS:]
         if self._fernet is None:
-            return _element(_unpack(payload))
-        fields = _unpack(_decrypt(self._fernet, payload))
+            return _element(unpack(payload))
+        fields = unpack(_decrypt(self._fernet, payload))
         # The clear deadline could be put off by whoever writes to the server.
         if type(fields) is not list or not fields or fields.pop() != deadline:
             raise ElementError(NOT_AUTHENTIC)
@@ -196,55 +185,6 @@ def _decrypt(fernet: MultiFernet, token: bytes) -> bytes:
         return fernet.decrypt(token)
     except InvalidToken:
         raise ElementError(NOT_AUTHENTIC) from None
-
-
-def _pack(fields: list[Any]) -> bytes:
-    try:
-        try:
-            return packb(fields)
-        except UnicodeEncodeError:
-            # A message may hold lone surrogates. Always to allow for them takes a third longer.
-            return packb(fields, unicode_errors="surrogatepass")
-    except (ValueError, OverflowError, BufferError) as error:
-        raise TypeError(f"A message holds what no layer carries: {error}") from error
-
-
-def _unpack(payload: bytes) -> Any:
-    """What *payload* is the msgpack of.
-
-    Raises: ElementError: It is none, or more than one, or more deeply nested than C allows.
-    """
-    try:
-        if b"\xdc" in payload or b"\xdd" in payload:
-            _check_claims(payload)
-        # Their maximum keeps timestamps out, which the hook does not see.
-        return unpackb(
-            payload, unicode_errors="surrogatepass", max_ext_len=0, ext_hook=_refuse_extension
-        )
-    except StackError:
-        raise ElementError(TOO_DEEP) from None
-    except ValueError:
-        raise ElementError(GARBAGE) from None
-
-
-def _check_claims(payload: bytes) -> None:
-    """Make sure that the long lists in *payload* (array 16, array 32) have all their items.
-
-    The C unpacker allocates a list at once at the length that its header claims, up to 1024
-    of them nested in one another. To skip allocates nothing.
-
-    Raises: ValueError: They have not, or it is no msgpack.
-    """
-    unpacker = Unpacker(read_size=len(payload), max_buffer_size=0)
-    unpacker.feed(payload)
-    try:
-        unpacker.skip()
-    except OutOfData:
-        raise ValueError("it ends early") from None
-
-
-def _refuse_extension(_code: int, _data: bytes) -> NoReturn:
-    raise ElementError(GARBAGE)
 
 
 def _element(fields: Any) -> Element:

@@ -118,6 +118,26 @@ class Hub:
             account.sent += 1
             account.dropped[FULL] += 1
 
+    def take_back(self, channel: str, message: Message) -> None:
+        """Undo the delivery of a message that its reader has not begun: it is the next again."""
+        with self._lock:
+            queue = self._queues.open(owner_of(channel))
+            queue.account.delivered -= 1
+            reader = queue.ready_reader()
+            if reader is None:
+                self._queues.put_first(queue, channel, message)
+                return
+            reader.requested -= 1
+            queue.account.delivered += 1
+            reader.deliver(channel, message)
+
+    def book_lost(self, channel: str) -> None:
+        """Count a message that was delivered, and died with whoever was running it."""
+        with self._lock:
+            account = self._accounts.open(channel)
+            account.delivered -= 1
+            account.lost += 1
+
     def when_room(self, channel: str, callback: Callable[[], None]) -> None:
         """Call *callback* once when `offer` may succeed; in whatever thread makes the room."""
         name = owner_of(channel)
@@ -222,6 +242,13 @@ class Hub:
         with self._lock:
             self._queues.forget(channel)
 
+    def expire_all(self, channel: str) -> None:
+        """Let all that waits in a channel expire now: nobody will come for it."""
+        with self._lock:
+            queue = self._by_name.get(channel)
+            if queue is not None:
+                self._queues.drop_expired(queue, before=float("inf"))
+
     def open_inbox(
         self,
         prefix: str,
@@ -242,6 +269,12 @@ class Hub:
                 call_from_thread=call_from_thread,
             )
         return inbox
+
+    def close_inbox(self, inbox: Inbox) -> None:
+        """End an inbox: its owner is gone, and with it all its channels."""
+        with self._lock:
+            self._inboxes.pop(inbox.prefix, None)
+        inbox.close_all()
 
     # Groups
 

@@ -82,6 +82,11 @@ class Inbox:
         for callback in callbacks:
             callback()
 
+    def close_all(self) -> None:
+        """Close every channel. Thread: the reactor's."""
+        for channel in list(self._on_their_way):
+            self.close(channel)
+
     def leave_groups(self, channel: str) -> None:
         self._hub.leave_all(channel)
 

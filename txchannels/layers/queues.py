@@ -167,6 +167,13 @@ class Queues:
         waiting.extendleft(reversed(before))
         self.waiting += 1
 
+    def put_first(self, queue: Queue, channel: str, message: Message) -> None:
+        """Let a message wait that was taken, before all others."""
+        waiting = queue.waiting
+        until = waiting[0][0] if waiting else self._clock() + self._expiry
+        waiting.appendleft((until, channel, message))
+        self.waiting += 1
+
     def take(self, queue: Queue) -> tuple[str, Message] | None:
         """The message that has waited longest; None if none has come in time."""
         waiting = queue.waiting
@@ -196,9 +203,9 @@ class Queues:
                     if subscription.requested <= 0:
                         return
 
-    def drop_expired(self, queue: Queue) -> None:
-        """Drop what nobody has read in time."""
-        now = self._clock()
+    def drop_expired(self, queue: Queue, before: float | None = None) -> None:
+        """Drop what nobody has read in time, which is now or *before*."""
+        now = self._clock() if before is None else before
         waiting = queue.waiting
         while waiting and waiting[0][0] <= now:
             _, channel, message = waiting.popleft()

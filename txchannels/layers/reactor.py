@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from txchannels.layers.hub import Hub
 
-__all__ = ["HubReactor"]
+__all__ = ["HubReactor", "Receiver"]
 
 RECEIVE_SECONDS = 5.0
 
@@ -92,12 +92,12 @@ class HubReactor:
         taken = self.hub.take(names)  # starts with any of them, so that none starves
         if taken is not None:
             return succeed(taken)
-        receiver = _Receiver(self._call_from_thread)
+        receiver = Receiver(self._call_from_thread)
         receiver.start(self.hub.subscribe(names, receiver.deliver), self._clock)
         return receiver.received
 
 
-class _Receiver:
+class Receiver:
     """Waits for one message, in bounded time."""
 
     def __init__(self, call_from_thread: CallFromThread) -> None:

@@ -1,0 +1,507 @@
+"""A hub, served to other processes of its host: frames in, calls of the hub, frames out.
+
+Each peer is sent only what it has asked for. What a peer that runs messages has not
+finished when it dies is booked as lost if it had begun, and given back if it had not.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.logger import Logger
+
+from txchannels.errors import LayerError, MessageTooLarge
+from txchannels.layers.interfaces import IBlockingLayer, IReactorLayer, Message, Targets
+from txchannels.layers.ipc.frames import VERSION, Decoder, FrameError, Word, encode, kind_of
+from txchannels.layers.ipc.lines import Failure, Lines
+from txchannels.layers.names import check_channel, check_channels
+
+if TYPE_CHECKING:
+    from txchannels.layers.hub import Hub
+    from txchannels.layers.ipc.wire import Wire
+
+__all__ = ["Board", "Peer", "Served"]
+
+log = Logger()
+
+#: A peer that lets so much wait is of no use to anybody.
+MAX_UNSENT_BYTES = 64 * 2**20
+
+MAX_RECEIVE_SECONDS = 3600.0
+
+#: The numbers of messages go round, and a board has a place for each: none is given to two
+#: messages at a time.
+MAX_NUMBER = 65_535
+
+#: The kernel's flag for a process that runs no code any more (include/linux/sched.h).
+_EXITING = 0x4
+
+
+class Board(Protocol):
+    """Where a peer notes which of its messages it has begun, so that its death hides nothing."""
+
+    def assign(self, number: int) -> None: ...
+
+    def has_begun(self, number: int) -> bool: ...
+
+    def is_finished(self, number: int) -> bool: ...
+
+
+@dataclass
+class Served:
+    """What all peers of a hub share.
+
+    Attributes:
+        hub: Where the channels are.
+        layer: Its face for the reactor's thread.
+        blocking: Its face for threads.
+        reactor: The reactor.
+        in_thread: Runs a callable that may block, then tells of its result or exception in
+            the reactor's thread. A hub that never waits needs none.
+        expiry_seconds: As of the hub.
+    """
+
+    hub: Hub
+    layer: IReactorLayer
+    blocking: IBlockingLayer
+    reactor: Any
+    in_thread: Callable[[Callable[[], Any], Callable[[Any], None]], None]
+    is_local: bool = True
+
+
+class Peer:
+    """One process that is served.
+
+    Args:
+        served: The hub.
+        wire: The connection.
+
+    Attributes:
+        name: For the log.
+        board: Set for a process whose messages are accounted for until they are finished.
+        told: Called with what the peer tells that is not for the layer: topic, value.
+        ended: Called once, after the connection's end, with the messages that were lost.
+        running: The messages that it has not finished, by number: (channel, message).
+        done: How many it has finished.
+        last_done: When one was last finished.
+        last_heard: When anything last came.
+
+    Thread: the reactor's, but for what the hub calls.
+    """
+
+    def __init__(self, served: Served, wire: Wire, name: str = "a program") -> None:
+        self.name = name
+        self.board: Board | None = None
+        self.told: Callable[[str, Any], None] = _ignore
+        self.ended: Callable[[list[tuple[int, str, Message]]], None] = _ignore
+        self.running: dict[int, tuple[str, Message]] = {}
+        self.done = 0
+        self.last_done = self.last_heard = served.reactor.seconds()
+        self.process_id = 0
+        self._served = served
+        self._wire = wire
+        self._decoder = Decoder()
+        self._lines = Lines(served)
+        self._subscriptions: dict[int, Any] = {}
+        self._receiving: set[_Receiving] = set()
+        self._inboxes: dict[str, Any] = {}
+        self._is_welcome = False
+        self._is_open = True
+        self._count = 0
+        self._thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._out: list[bytes] = []
+        self._is_flushing = False
+        self._words: dict[int, Callable[..., None]] = {
+            Word.CALL: self._call_received,
+            Word.SEND: self._send_received,
+            Word.SUBSCRIBE: self._subscribe_received,
+            Word.REQUEST: self._request_received,
+            Word.CANCEL: self._cancel_received,
+            Word.PONG: _ignore,
+            Word.TELL: self._tell_received,
+        }
+        wire.received = self.received
+        wire.lost = self.lost
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def requested(self) -> int:
+        """How many messages it may still be sent."""
+        return sum(one.requested for one in self._subscriptions.values())
+
+    # Out
+
+    def put(self, *fields: Any) -> None:
+        """Send a frame, with the others of this turn. Thread: any; it calls nothing of the hub."""
+        data = encode(*fields)
+        with self._lock:
+            self._out.append(data)
+            if self._is_flushing:
+                return
+            self._is_flushing = True
+        self.soon(self._flush)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call it in the reactor's thread, in its next turn. Thread: any."""
+        reactor = self._served.reactor
+        if threading.get_ident() == self._thread:
+            reactor.callLater(0, call)
+        else:
+            reactor.callFromThread(call)
+
+    def _flush(self) -> None:
+        with self._lock:
+            out, self._out = self._out, []
+            self._is_flushing = False
+        if not out:
+            return
+        self._wire.write(b"".join(out) if len(out) > 1 else out[0])
+        if self._wire.unsent_bytes > MAX_UNSENT_BYTES:
+            self.drop("it does not read what it has asked for")
+
+    def tell(self, topic: str, value: Any = None) -> None:
+        """Tell the peer what is not for the layer."""
+        self.put(Word.TELL, topic, value)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self.put(Word.PING)
+
+    def drop(self, reason: str) -> None:
+        """End the connection."""
+        if self._is_open:
+            log.warn("The connection of {peer} is dropped: {reason}", peer=self, reason=reason)
+            self._wire.drop()
+
+    def close(self) -> None:
+        """End the connection when all is sent."""
+        if self._is_flushing:
+            self._flush()
+        self._wire.finish()
+
+    # In
+
+    def received(self, data: bytes) -> None:
+        """Do what the frames in *data* ask for."""
+        self.last_heard = self._served.reactor.seconds()
+        try:
+            for word, *fields in self._decoder.feed(data):
+                if not self._is_welcome:
+                    self._hello_received(word, fields)
+                    continue
+                do = self._words.get(word)
+                if do is None:
+                    raise FrameError(f"no word has the number {word}")
+                do(*fields)
+                if not self._is_open:
+                    return
+        except (LayerError, TypeError, ValueError, KeyError) as error:
+            # A mistake in one call is answered there; this is no client of ours.
+            self.drop(f"it sent {error}")
+
+    def _hello_received(self, word: int, fields: list[Any]) -> None:
+        if word != Word.HELLO or not fields:
+            raise FrameError("something else than a greeting")
+        if fields[0] != VERSION:  # whatever else that one says
+            self.put(Word.ERROR, 0, "unavailable", _other_version(fields[0]))
+            self.close()
+            return
+        if len(fields) != 2 or type(fields[1]) is not int:
+            raise FrameError("a greeting without a process")
+        self.process_id = fields[1]
+        self._is_welcome = True
+        info = {
+            "extensions": list(self._served.blocking.extensions),
+            "group_expiry": self._served.blocking.group_expiry,
+        }
+        self.put(Word.WELCOME, VERSION, info)
+
+    def _tell_received(self, topic: str, value: Any = None) -> None:
+        self.told(topic, value)
+
+    def _send_received(self, number: int, wait: float, sends: list[Any]) -> None:
+        settled = partial(self._settled, number) if number else self._settled_unasked
+        self._lines.send(sends, float(wait), settled)
+
+    def _settled(self, number: int, failures: list[Failure]) -> None:
+        self.put(Word.SENT, number, failures)
+
+    def _settled_unasked(self, failures: list[Failure]) -> None:
+        if failures:
+            self.put(Word.SENT, 0, failures)
+
+    # Reading
+
+    def _subscribe_received(self, at: int, channels: list[str]) -> None:
+        if at in self._subscriptions:
+            raise FrameError(f"a second subscription {at!r}")
+        deliver = partial(self._deliver, at)
+        self._subscriptions[at] = self._served.layer.subscribe(check_channels(channels), deliver)
+
+    def _deliver(self, at: int, channel: str, message: Message) -> None:
+        """Send a message on. Thread: whoever's; the hub's lock is held."""
+        board = self.board
+        number = 0
+        if board is not None:
+            number = self._count % MAX_NUMBER + 1
+            while number in self.running:
+                number = number % MAX_NUMBER + 1
+            self._count = number
+            board.assign(number)
+            self.running[number] = channel, message
+        try:
+            self.put(Word.DELIVER, at, number, channel, message)
+        except (TypeError, MessageTooLarge) as error:
+            self.running.pop(number, None)
+            self.soon(partial(self._lose, channel, error))
+            self.soon(partial(self._request_received, at, 1, ()))
+
+    def _lose(self, channel: str, error: Exception) -> None:
+        """A message that was taken for this peer cannot be sent to it."""
+        log.error("A message on {channel} is lost: {error}", channel=channel, error=error)
+        self._served.hub.book_lost(channel)
+
+    def _request_received(self, at: int, count: int, finished: Iterable[int] = ()) -> None:
+        for number in finished:
+            if self.running.pop(number, None) is not None:
+                self.done += 1
+                self.last_done = self.last_heard
+        subscription = self._subscriptions.get(at)
+        if subscription is not None and count > 0:
+            subscription.request(count)
+
+    def _cancel_received(self, at: int) -> None:
+        subscription = self._subscriptions.pop(at, None)
+        self.put(Word.CANCELLED, at, 0 if subscription is None else subscription.cancel())
+
+    # Calls
+
+    def _call_received(self, number: int, method: str, arguments: list[Any]) -> None:
+        asynchronous = _ASYNCHRONOUS.get(method)
+        try:
+            if asynchronous is not None:
+                asynchronous(self, number, *arguments)
+                return
+            prompt = _PROMPT.get(method)
+            if prompt is not None:
+                self._answer(number, prompt(self, *arguments))
+            elif method in _BLOCKING:
+                call = partial(getattr(self._served.blocking, method), *arguments)
+                self._served.in_thread(call, partial(self._answer, number))
+            else:
+                raise TypeError(f"There is no call {method!r:.80}")
+        except (LayerError, TypeError, ValueError) as error:
+            self._answer(number, error)
+
+    def _answer(self, number: int, outcome: Any) -> None:
+        if not self._is_open or not number:
+            return
+        if isinstance(outcome, BaseException):
+            self.put(Word.ERROR, number, kind_of(outcome), str(outcome))
+            return
+        try:
+            self.put(Word.RESULT, number, outcome)
+        except (TypeError, MessageTooLarge) as error:
+            self.put(Word.ERROR, number, kind_of(error), str(error))
+
+    def _receive(self, number: int, channels: list[str], block: bool, timeout: float) -> None:
+        names = check_channels(channels)
+        if not block:
+            call = partial(self._served.blocking.receive, names)
+            self._served.in_thread(call, partial(self._answer_taken, number))
+            return
+        random.shuffle(names)  # a busy channel must not starve a quiet one
+        receiving = _Receiving(self, number, min(float(timeout), MAX_RECEIVE_SECONDS))
+        self._receiving.add(receiving)
+        receiving.start(self._served, names)
+
+    def received_for(self, receiving: _Receiving, number: int, taken: Any) -> None:
+        """A `receive` has come to its end."""
+        self._receiving.discard(receiving)
+        self._answer_taken(number, taken)
+
+    def _answer_taken(self, number: int, outcome: Any) -> None:
+        """Answer a `receive`. What nobody can be told of is the next again."""
+        if isinstance(outcome, BaseException) or outcome[0] is None:
+            self._answer(number, outcome)
+        elif not self._is_open or not number:
+            self._served.hub.take_back(*outcome)
+        else:
+            try:
+                self.put(Word.RESULT, number, outcome)
+            except (TypeError, MessageTooLarge) as error:
+                self._lose(outcome[0], error)
+                self.put(Word.RESULT, number, (None, None))
+
+    def _offer(self, channel: str, message: Message) -> bool:
+        return self._served.layer.offer(check_channel(channel), _check_message(message))
+
+    def _send(self, channel: str, message: Message) -> None:
+        self._served.layer.send(check_channel(channel), _check_message(message))
+
+    def _when_room(self, channel: str, callback: int) -> None:
+        self._served.layer.when_room(check_channel(channel), partial(self._called_back, callback))
+
+    def _called_back(self, callback: int) -> None:
+        if self._is_open:
+            self.put(Word.CALLBACK, callback)
+
+    # Inboxes
+
+    def _open_inbox(self, prefix: str) -> None:
+        deliver = partial(self._batch_came, prefix)
+        self._inboxes[prefix] = self._served.layer.open_inbox(prefix, deliver)
+
+    def _batch_came(self, prefix: str, batch: list[tuple[Targets, Message]]) -> None:
+        if not self._is_open:
+            return
+        for targets, message in batch:
+            self._put_batch(prefix, targets, message)
+
+    def _put_batch(self, prefix: str, targets: Targets, message: Message) -> None:
+        try:
+            self.put(Word.BATCH, prefix, targets, message)
+        except (TypeError, MessageTooLarge) as error:
+            if isinstance(targets, str):
+                self._lose(targets, error)
+            elif len(targets) == 1:
+                self._lose(targets[0], error)
+            else:  # a group may have more members than one frame can name
+                half = len(targets) // 2
+                self._put_batch(prefix, targets[:half], message)
+                self._put_batch(prefix, targets[half:], message)
+
+    def _inbox(self, prefix: str, verb: str, name: str) -> None:
+        inbox = self._inboxes.get(prefix)
+        if inbox is None or verb not in ("open", "close", "leave_groups", "pause", "resume"):
+            raise ValueError(f"There is no inbox {prefix!r:.99} with a {verb!r:.20}")
+        getattr(inbox, verb)(name)
+
+    # The end
+
+    def lost(self) -> None:
+        """The connection has ended: the process is dead, or as good as dead to the hub."""
+        self._is_open = False
+        for subscription in self._subscriptions.values():
+            subscription.cancel()
+        self._subscriptions.clear()
+        for receiving in list(self._receiving):
+            receiving.end()
+        for inbox in self._inboxes.values():
+            self._served.hub.close_inbox(inbox)
+        self.ended(self._settle_running())
+
+    def _settle_running(self) -> list[tuple[int, str, Message]]:
+        """Book what was begun as lost, give the rest back. Returns: what is lost."""
+        lost: list[tuple[int, str, Message]] = []
+        running, self.running = self.running, {}
+        is_gone = _is_gone(self.process_id)
+        # The first to have been handed out is the first again.
+        for number, (channel, message) in reversed(running.items()):
+            if self.board is not None and self.board.is_finished(number):
+                self.done += 1
+            # One that lives on without its connection may begin them yet.
+            elif self.board is None or not is_gone or self.board.has_begun(number):
+                self._served.hub.book_lost(channel)
+                lost.append((number, channel, message))
+            else:
+                self._served.hub.take_back(channel, message)
+        return lost
+
+
+class _Receiving:
+    """One `receive` that waits."""
+
+    def __init__(self, peer: Peer, number: int, seconds: float) -> None:
+        self._peer = peer
+        self._number = number
+        self._seconds = seconds
+        self._taken: tuple[str, Message] | None = None
+
+    def start(self, served: Served, names: list[str]) -> None:
+        self._timeout = served.reactor.callLater(max(0.0, self._seconds), self._timed_out)
+        self._subscription = served.layer.subscribe(names, self._deliver)
+        self._subscription.request(1)
+
+    def _deliver(self, channel: str, message: Message) -> None:
+        """Thread: whoever's; the hub's lock is held."""
+        self._taken = channel, message
+        self._peer.soon(self.end)
+
+    def _timed_out(self) -> None:
+        if self._subscription.cancel():
+            self._peer.received_for(self, self._number, (None, None))
+
+    def end(self) -> None:
+        """It has come to its end, or nobody waits for it any more."""
+        if self._timeout.active():
+            self._timeout.cancel()
+        self._subscription.cancel()
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            self._peer.received_for(self, self._number, taken)
+
+
+#: Calls that may wait for other hosts; those of the blocking face.
+_BLOCKING = frozenset(
+    (
+        "group_add",
+        "group_discard",
+        "group_channels",
+        "send_group",
+        "flush",
+        "global_statistics",
+        "channel_statistics",
+    )
+)
+
+#: Calls that return at once.
+_PROMPT: dict[str, Callable[..., Any]] = {
+    "new_channel": lambda peer, pattern: peer._served.layer.new_channel(pattern),  # noqa: SLF001
+    "is_wanted": lambda peer, channel: peer._served.layer.is_wanted(channel),  # noqa: SLF001
+    "offer": Peer._offer,  # noqa: SLF001
+    "send": Peer._send,  # noqa: SLF001
+    "drop_channel": lambda peer, channel: peer._served.layer.drop_channel(channel),  # noqa: SLF001
+    "when_room": Peer._when_room,  # noqa: SLF001
+    "open_inbox": Peer._open_inbox,  # noqa: SLF001
+    "inbox": Peer._inbox,  # noqa: SLF001
+}
+
+#: Calls that answer for themselves.
+_ASYNCHRONOUS: dict[str, Callable[..., None]] = {"receive": Peer._receive}  # noqa: SLF001
+
+
+def _check_message(message: Any) -> Message:
+    if type(message) is not dict:
+        raise TypeError(f"A message must be a dict, not {message!r:.80}")
+    return message
+
+
+def _is_gone(process_id: int) -> bool:
+    """Whether a process is dead, or about to be and runs no code any more."""
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
+        state, *others = status.rpartition(")")[2].split()
+        return state in "ZX" or bool(int(others[5]) & _EXITING)
+    except (OSError, ValueError, IndexError):
+        return True
+
+
+def _other_version(version: Any) -> str:
+    return (
+        f"the daemon speaks version {VERSION} of txchannels' frames, this program {version!r:.20}: "
+        "install the same release for both, and restart what runs the older one"
+    )
+
+
+def _ignore(*_: Any) -> None:
+    """Nobody listens."""
