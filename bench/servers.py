@@ -71,6 +71,10 @@ def _twistd(port: int) -> list[str]:
     ]
 
 
+def _processes(port: int) -> list[str]:
+    return [*_twistd(port), "--processes=1"]
+
+
 def _front(port: int) -> list[str]:
     return [*_twistd(port), "--no-workers"]
 
@@ -148,6 +152,7 @@ def _bare(port: int) -> list[str]:
 
 
 TXCHANNELS = Server("txchannels", _twistd, {"BENCH_STACK": "txchannels"})
+PROCESSES = Server("a process", _processes, {"BENCH_STACK": "txchannels"})
 INLINE = Server("straight call", _inline, {"BENCH_STACK": "txchannels"})
 GRANIAN = Server("granian", _granian)
 GUNICORN = Server("gunicorn", _gunicorn)
@@ -190,12 +195,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """CPU time that the server has used so far."""
-        ticks = 0
-        for pid in self.pids():
-            with contextlib.suppress(OSError):
-                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                ticks += int(after_name[11]) + int(after_name[12])
-        return ticks / _TICKS
+        return sum(map(cpu_seconds_of, self.pids()))
 
     def wait_until_idle(self) -> None:
         """Let the server finish with what an earlier measurement left it."""
@@ -228,6 +228,15 @@ class Running:
     def log_tail(self) -> str:
         """The last lines of what the server said."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time that a process has used so far; nothing of one that is gone."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(after_name[11]) + int(after_name[12])) / _TICKS
 
 
 @contextlib.contextmanager

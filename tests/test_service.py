@@ -8,11 +8,14 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.integration.daemon import wait_until
 from tests.services import Reactor, site_of
-from txchannels import service
+from txchannels import threaded
 from txchannels.errors import ConfigurationError
+from txchannels.listening import open_access_log
 from txchannels.options import DAEMON, WORKER
-from txchannels.service import Daemon, Worker, build, check
+from txchannels.protocols.site import Site
+from txchannels.service import build, check
 from txchannels.settings import HttpSettings, Settings, WebSocketSettings
+from txchannels.threaded import Daemon, Worker
 
 
 def parts_of(command):
@@ -23,9 +26,9 @@ def parts_of(command):
 def loading(monkeypatch):
     """What the site says of us; its layer is one in memory."""
     said: dict = {}
-    monkeypatch.setattr(service, "load_settings", lambda module: said)
-    monkeypatch.setattr(service, "load_layer", lambda alias, root_path: site_of())
-    monkeypatch.setattr(service, "check_site", lambda: None)
+    monkeypatch.setattr(threaded, "load_settings", lambda module: said)
+    monkeypatch.setattr(threaded, "load_layer", lambda alias, root_path: site_of())
+    monkeypatch.setattr(threaded, "check_site", lambda: None)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100_000, 100_000))
     return said
 
@@ -47,11 +50,11 @@ def test_the_command_line_and_the_site_are_both_heard(loading):
 
 
 def test_folders_are_put_on_the_python_path_in_their_order(loading, monkeypatch, tmp_path):
-    monkeypatch.setattr(service.sys, "path", ["old"])
+    monkeypatch.setattr(threaded.sys, "path", ["old"])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     build({"pythonpath": [str(tmp_path), "a"]}, Reactor())
-    assert service.sys.path == [str(tmp_path), str(tmp_path / "a"), "old"]
+    assert threaded.sys.path == [str(tmp_path), str(tmp_path / "a"), "old"]
 
 
 @pytest.mark.parametrize("name", ["/no/such", __file__])
@@ -62,7 +65,7 @@ def test_what_is_no_folder_is_refused(loading, name):
 
 def test_a_layer_of_others_is_refused(loading, monkeypatch):
     foreign = site_of()
-    monkeypatch.setattr(service, "load_layer", lambda *arguments: foreign)
+    monkeypatch.setattr(threaded, "load_layer", lambda *arguments: foreign)
     object.__setattr__(foreign, "layer", object())
     with pytest.raises(ConfigurationError, match=r"--layer 'default': .* cannot be used"):
         build({}, Reactor())
@@ -88,7 +91,7 @@ def test_connections_are_no_more_than_files_may_be_open(loading, monkeypatch):
 def shared(loading, monkeypatch):
     """As `loading`, with a layer that other processes reach."""
     site = site_of(channels={"a", "b"}, is_local=False)
-    monkeypatch.setattr(service, "load_layer", lambda alias, root_path: site)
+    monkeypatch.setattr(threaded, "load_layer", lambda alias, root_path: site)
     return loading
 
 
@@ -155,7 +158,7 @@ def test_the_sockets_of_a_daemon_hear_of_a_gap_and_a_worker_survives_one(shared,
     def messages_lost(site):
         told.append(site)
 
-    monkeypatch.setattr(service.Site, "messages_lost", messages_lost)
+    monkeypatch.setattr(Site, "messages_lost", messages_lost)
     daemon = build({}, Reactor())
     build({}, Reactor(), WORKER)
     for gap in gaps:
@@ -249,7 +252,7 @@ def test_check_fails_where_the_daemon_would(loading, given):
 def test_the_access_log_is_appended_to_and_takes_any_text(tmp_path):
     path = tmp_path / "access.log"
     path.write_text("before\n")
-    log = service._open_access_log(str(path))
+    log = open_access_log(str(path))
     log.request(["ä", 1], "GET", b"/", "1.1", 200, 5)
     before, line = path.read_text().splitlines()
     assert before == "before"
@@ -259,8 +262,8 @@ def test_the_access_log_is_appended_to_and_takes_any_text(tmp_path):
 
 
 def test_the_access_log_may_be_standard_output_or_none(capsys):
-    assert service._open_access_log("") is None
-    service._open_access_log("-").request(None, "GET", b"/", "1.1", 200, 5)
+    assert open_access_log("") is None
+    open_access_log("-").request(None, "GET", b"/", "1.1", 200, 5)
     assert capsys.readouterr().out.startswith("- - - [")
 
 

@@ -7,20 +7,22 @@ import traceback
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from txchannels.django.bootstrap import LoadedSite
 from txchannels.errors import ConfigurationError, LayerError
 from txchannels.lifecycle import Stop, give_up
 from txchannels.messages import GAP_CHANNEL, Gap
 from txchannels.settings import WorkerSettings
 from txchannels.workers.pace import Pace
 from txchannels.workers.pool import Pool
+
+if TYPE_CHECKING:
+    from txchannels.django.bootstrap import LoadedSite
 
 __all__ = ["LayerService", "WorkerService", "join_layer", "select_channels"]
 
@@ -30,11 +32,17 @@ SWEEP_SECONDS = 5.0
 PACE_SECONDS = 0.1
 
 
-def join_layer(loaded: LoadedSite, reactor: Any) -> Any:
-    """The reactor's face of the site's layer; the site's own code uses it as well from now on."""
-    layer = loaded.layer.reactor(reactor.callFromThread, reactor)
+def join_layer(loaded: LoadedSite, reactor: Any, *, is_daemon: bool = False) -> Any:
+    """The reactor's face of the site's layer; the site's own code uses it as well from now on.
+
+    Args:
+        is_daemon: Whether this process is the one that a layer of one host is served by.
+    """
+    layer = loaded.layer
+    join = layer.serve if is_daemon and hasattr(layer, "serve") else layer.reactor
+    face = join(reactor.callFromThread, reactor)
     loaded.layer_joined()
-    return layer
+    return face
 
 
 class LayerService(Service):
@@ -53,7 +61,7 @@ class LayerService(Service):
         self._layer = layer
         self._stop = stop
         self._messages_lost = messages_lost
-        self._sweep = LoopingCall(getattr(layer, "sweep", _nothing))
+        self._sweep = LoopingCall(self._sweep_layer)
         self._sweep.clock = reactor
         layer.when_gap(self._gap_seen)
 
@@ -64,6 +72,16 @@ class LayerService(Service):
         except ConfigurationError as error:
             give_up(error)
         self._sweep.start(SWEEP_SECONDS, now=False)
+
+    def use(self, layer: Any) -> None:
+        """Let *layer* take the place of one that nobody has used."""
+        self._layer = layer
+        layer.when_gap(self._gap_seen)
+        layer.start()
+
+    def _sweep_layer(self) -> None:
+        if hasattr(self._layer, "sweep"):
+            self._layer.sweep()
 
     @inlineCallbacks
     def stopService(self) -> Any:
@@ -191,7 +209,3 @@ def _matches(channel: str, globs: Collection[str]) -> bool:
 
 def _written(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def _nothing() -> None:
-    """A layer that keeps itself clean needs no sweep."""

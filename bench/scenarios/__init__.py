@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import Bench
-from bench.scenarios import fanout, redis, sockets, views
+from bench.scenarios import fanout, processes, redis, sockets, views
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -36,6 +36,10 @@ SCENARIOS = (
     Scenario("fanout-1000", "Group send to 1,000 sockets", fanout.one_thousand),
     Scenario("fanout-16", "Group send to 1,000 sockets, 16 in flight", fanout.sixteen_in_flight),
     Scenario("fanout-10000", "Group send to 10,000 sockets", fanout.ten_thousand),
+    Scenario("processes-hello", "Hello through a worker process", processes.hello),
+    Scenario("processes-echo", "Echo through a worker process", processes.echo),
+    Scenario("processes-busy", "Group send beside busy worker processes", processes.busy),
+    Scenario("processes-hop", "One message over the Unix socket", processes.hop),
     Scenario("redis-local", "Hello on a host with workers, with and without Redis", redis.local),
     Scenario("redis-hello", "Hello through Redis, front and worker apart", redis.hello),
     Scenario("redis-hop", "One message through Redis", redis.hop),

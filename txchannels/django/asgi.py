@@ -71,6 +71,10 @@ class ChannelLayerManager:
         """A new layer as the settings describe it; not kept."""
         return self._make(name, self._entry(name).get("CONFIG") or {})
 
+    def put_in_place(self, name: str, layer: Any) -> None:
+        """Use *layer*, not one that the settings' ``BACKEND`` makes, with the settings' routing."""
+        self.set(name, ChannelLayerWrapper(layer, name, self._entry(name).get("ROUTING", [])))
+
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
         """A new layer with ``TEST_CONFIG`` instead of ``CONFIG``; not kept."""
         config = self._entry(name).get("TEST_CONFIG")

@@ -20,7 +20,7 @@ from django.urls import get_resolver, set_script_prefix
 import txchannels
 from txchannels.errors import ConfigurationError
 
-__all__ = ["LoadedSite", "check_site", "load_layer", "load_settings"]
+__all__ = ["LoadedSite", "check_databases", "check_site", "load_layer", "load_settings"]
 
 OURS = str(Path(txchannels.__file__).parent)
 
@@ -94,11 +94,18 @@ def load_settings(module: str | None) -> Mapping[str, Any]:
     return values
 
 
-def load_layer(alias: str, root_path: str = "") -> LoadedSite:
+def load_layer(
+    alias: str,
+    root_path: str = "",
+    layer: Any = None,
+    consumer_found: Callable[[str], None] | None = None,
+) -> LoadedSite:
     """The layer *alias* of the site that is set up, and what handles its messages.
 
     Args:
         root_path: Where the site hangs.
+        layer: Stands for the one that the settings name, as they are.
+        consumer_found: Called with a consumer's name, in its thread, before it is called.
 
     Raises: ConfigurationError: As of `load_settings`.
     """
@@ -124,6 +131,8 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
     script_name = settings.FORCE_SCRIPT_NAME or root_path
     set_script_prefix(script_name or "/")
     try:
+        if layer is not None:
+            channel_layers.put_in_place(alias, layer)
         wrapper = channel_layers[alias]
         router = wrapper.router
         router.check_default(http_consumer=_views(ViewConsumer))
@@ -152,7 +161,13 @@ def load_layer(alias: str, root_path: str = "") -> LoadedSite:
         layer_name=str(wrapper),
         is_local=wrapper.local_only(),
         layer_joined=wrapper.rebind,
-        run=Dispatcher(wrapper, router, databases=databases, script_name=script_name),
+        run=Dispatcher(
+            wrapper,
+            router,
+            databases=databases,
+            script_name=script_name,
+            consumer_found=consumer_found,
+        ),
         channels=frozenset(router.channels),
         thread_ended=databases.thread_ended,
         ready=ready,
@@ -185,6 +200,27 @@ def check_site() -> None:
     errors = [one for one in found if one.is_serious(ERROR) and not one.is_silenced()]
     if errors:
         raise ConfigurationError("manage.py check", None, "\n".join(map(str, errors)))
+
+
+def check_databases() -> None:
+    """Reach every database of the site once.
+
+    Raises: ConfigurationError: One cannot be reached.
+    """
+    from django.db import connections
+
+    for alias in connections:
+        connection = connections[alias]
+        if connection.settings_dict["ENGINE"] == "django.db.backends.dummy":
+            continue
+        try:
+            connection.ensure_connection()
+        except Exception as error:
+            raise ConfigurationError(
+                f"DATABASES[{alias!r}]", None, f"cannot be reached: {error}"
+            ) from None
+        finally:
+            connection.close()
 
 
 def _views(view_consumer: type) -> Any:

@@ -8,6 +8,8 @@ came from is told that its next message may follow.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import lru_cache
 from threading import Event
 from typing import Any
 
@@ -49,6 +51,7 @@ class Dispatcher:
         message_retries: How often a message may be put back by `ConsumeLater`.
         databases: Keeps the worker threads' connections clean; without it, signals do.
         script_name: Where the site hangs; views are told by their requests.
+        consumer_found: Called with a consumer's name before it is called.
 
     Thread: any worker's.
     """
@@ -60,6 +63,7 @@ class Dispatcher:
         message_retries: int = 10,
         databases: ThreadConnections | None = None,
         script_name: str = "",
+        consumer_found: Callable[[str], None] | None = None,
     ) -> None:
         self._layer = channel_layer
         self._match = router.match
@@ -67,6 +71,7 @@ class Dispatcher:
         self._before = databases.before_message if databases else _nothing
         self._after = databases.after_message if databases else _nothing
         self._script_name = script_name
+        self._consumer_found = consumer_found
         self._own_receivers = 0 if databases else 1
 
     def __call__(self, channel: str, content: dict[str, Any]) -> None:
@@ -85,6 +90,8 @@ class Dispatcher:
             pending_message_store.send_all(receipt)
             return
         consumer, kwargs = match
+        if self._consumer_found is not None:
+            self._consumer_found(_name_of(consumer))
         # Views have Django's own signals: ours are sent for them only if somebody listens.
         is_view = isinstance(consumer, ViewConsumer)
         pending_message_store.prepare()
@@ -172,6 +179,18 @@ class Dispatcher:
                 self._after()
         except BaseException:
             logger.exception("Error after a message on %s:", channel)
+
+
+@lru_cache(maxsize=512)
+def _name_of_hashable(consumer: Any) -> str:
+    return name_that_thing(consumer)
+
+
+def _name_of(consumer: Any) -> str:
+    try:
+        return _name_of_hashable(consumer)
+    except TypeError:
+        return name_that_thing(consumer)
 
 
 def _nothing() -> None:

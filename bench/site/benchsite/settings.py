@@ -4,7 +4,9 @@
 - ``BENCH_MIDDLEWARE``: ``none``, or ``default`` for that of ``startproject``;
 - ``BENCH_CONN_MAX_AGE``: seconds, or empty to leave the setting absent;
 - ``BENCH_DATABASE``: the SQLite file;
-- ``BENCH_REDIS``: the URL of the layer's server, or empty for a layer in memory.
+- ``BENCH_REDIS``: the URL of the layer's server, or empty for a layer in memory;
+- ``BENCH_SOCKET``: the path of the daemon's Unix socket, for a layer of one host;
+- ``BENCH_THREADS``: the most threads of txchannels, if not its default.
 """
 
 from __future__ import annotations
@@ -82,6 +84,15 @@ if STACK != "wsgi":
         # message: with that timeout, it closes idle sockets.
         host = {"address": REDIS, "socket_timeout": None} if STACK == "channels4" else REDIS
         CHANNEL_LAYERS["default"]["CONFIG"] = {"hosts": [host]}
+
+SOCKET = os.environ.get("BENCH_SOCKET", "")
+if SOCKET:
+    CHANNEL_LAYERS["default"] = {
+        "BACKEND": "txchannels.layers.ipc.IPCLayer",
+        "CONFIG": {"path": SOCKET},
+    }
+if threads := os.environ.get("BENCH_THREADS"):
+    TXCHANNELS = {"THREADS": int(threads)}
 
 if STACK == "channels4":
     INSTALLED_APPS.append("channels")

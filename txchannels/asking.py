@@ -1,0 +1,173 @@
+"""What the daemon knows of a site whose code it does not load: asked of another process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from msgpack import unpackb
+
+from txchannels.errors import ConfigurationError
+from txchannels.plain import from_plain
+
+__all__ = ["Facts", "SiteFault", "ask_site", "make_layer"]
+
+MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
+
+#: What Django allows under DEBUG when ALLOWED_HOSTS is empty.
+_LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
+
+#: A host and its port, in lower case.
+_HOST = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?")
+
+
+class SiteFault(ConfigurationError):
+    """The settings cannot be read now: the daemon can go on without, until they are mended.
+
+    Attributes:
+        files: What was imported until then.
+    """
+
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a site's settings say.
+
+    Attributes:
+        settings_module: Their module.
+        backend: The dotted name of the layer's class.
+        config: What that is made with.
+        options: ``TXCHANNELS``.
+        allowed_hosts: ``ALLOWED_HOSTS``.
+        is_debug: ``DEBUG``.
+        root_path: ``FORCE_SCRIPT_NAME``.
+        channels: Those that the site's code consumes; nothing before it was imported.
+        files: What was imported.
+    """
+
+    settings_module: str
+    backend: str = MEMORY_BACKEND
+    config: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    is_debug: bool = False
+    root_path: str = ""
+    channels: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> Facts:
+        """From what a process of the site has written."""
+        return cls(
+            settings_module=found["settings_module"],
+            backend=found["backend"],
+            config=from_plain(found["config"]),
+            options=from_plain(found["options"]),
+            allowed_hosts=tuple(found["allowed_hosts"]),
+            is_debug=found["debug"],
+            root_path=found["root_path"],
+            channels=tuple(found.get("channels", ())),
+            files=tuple(found.get("files", ())),
+        )
+
+    def is_host_allowed(self, host: str) -> bool:
+        """Whether ``ALLOWED_HOSTS`` has *host*, which may have a port.
+
+        Source: Django, "Settings", ALLOWED_HOSTS.
+        """
+        match = _HOST.fullmatch(host.lower())
+        if match is None:
+            return False
+        name = match[1].removesuffix(".")
+        allowed = self.allowed_hosts or (_LOCAL_HOSTS if self.is_debug else ())
+        return bool(name) and any(_is_same(name, pattern.lower()) for pattern in allowed)
+
+
+def _is_same(name: str, pattern: str) -> bool:
+    if pattern == "*":
+        return True
+    if pattern.startswith("."):
+        return name.endswith(pattern) or name == pattern[1:]
+    return name == pattern
+
+
+def ask_site(settings_module: str, alias: str, folders: Sequence[str], seconds: float) -> Facts:
+    """The facts of a site, from a process that imports its settings and ends.
+
+    Args:
+        folders: Where its modules may be, too.
+        seconds: How long that may take.
+
+    Raises: SiteFault: They cannot be read; what a traceback tells is on standard error.
+    """
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "txchannels.django.facts", str(theirs)]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [*command, settings_module, alias, *folders],
+            pass_fds=[theirs],
+            stdin=subprocess.DEVNULL,
+            stdout=2 if _has_file(2) else subprocess.DEVNULL,
+        )
+    except OSError as error:
+        os.close(ours)
+        raise SiteFault("--settings", settings_module, f"cannot be read: {error}") from None
+    finally:
+        os.close(theirs)
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        with os.fdopen(ours, "rb") as file:
+            data = file.read()
+        process.wait()
+    finally:
+        timer.cancel()
+    if not data:
+        how = f"its import did not end by itself (exit code {process.returncode})"
+        raise SiteFault("--settings", settings_module, how)
+    found = unpackb(data)
+    if "error" in found:
+        setting, remedy = found["error"]
+        fault = SiteFault(setting, None, remedy)
+        fault.files = tuple(found["files"])
+        raise fault
+    return Facts.read(found["facts"] | {"files": found["files"]})
+
+
+def _has_file(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def make_layer(facts: Facts, alias: str) -> Any:
+    """The layer, made here as the site's settings describe it.
+
+    Raises: ConfigurationError: It cannot be made.
+    """
+    where = f"CHANNEL_LAYERS[{alias!r}]"
+    module, _, name = facts.backend.rpartition(".")
+    try:
+        backend = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"{where}['BACKEND']", facts.backend, str(error)) from None
+    try:
+        layer = backend(**(facts.config or {}))
+    except ConfigurationError as error:
+        raise ConfigurationError(where, None, str(error)) from None
+    except TypeError as error:
+        raise ConfigurationError(f"{where}['CONFIG']", None, str(error)) from None
+    if not hasattr(layer, "reactor"):
+        raise ConfigurationError(where, facts.backend, "cannot be used by the daemon itself")
+    return layer

@@ -1,0 +1,97 @@
+"""What the daemon has to know of a site whose code it does not load.
+
+As a program (``python -m txchannels.django.facts``), it imports the settings, and nothing
+else of the site, and writes the facts to the descriptor that it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgpack import packb
+
+from txchannels.errors import ConfigurationError
+from txchannels.plain import to_plain
+
+__all__ = ["describe_settings", "source_files"]
+
+MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
+
+
+def describe_settings(alias: str) -> dict[str, Any]:
+    """The facts of the settings that Django has, of the layer *alias*.
+
+    Raises: ConfigurationError: The settings cannot work.
+    """
+    from django.conf import settings
+
+    layers = getattr(settings, "CHANNEL_LAYERS", None) or {}
+    own = getattr(settings, "TXCHANNELS", {})
+    for name, value in (("CHANNEL_LAYERS", layers), ("TXCHANNELS", own)):
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(name, value, "must be a dict")
+    entry = layers.get(alias, {"BACKEND": MEMORY_BACKEND} if alias == "default" else None)
+    if not isinstance(entry, Mapping):
+        known = ", ".join(map(str, layers))
+        raise ConfigurationError("--layer", alias, f"CHANNEL_LAYERS has only: {known}")
+    try:
+        config = to_plain(dict(entry.get("CONFIG") or {}))
+        options = to_plain(dict(own))
+    except TypeError as error:
+        raise ConfigurationError(
+            f"CHANNEL_LAYERS[{alias!r}] or TXCHANNELS", None, f"{error}, as --processes needs"
+        ) from None
+    return {
+        "settings_module": settings.SETTINGS_MODULE,
+        "backend": str(entry.get("BACKEND", "")),
+        "config": config,
+        "options": options,
+        "allowed_hosts": list(map(str, settings.ALLOWED_HOSTS)),
+        "debug": bool(settings.DEBUG),
+        "root_path": str(settings.FORCE_SCRIPT_NAME or ""),
+    }
+
+
+def source_files() -> list[str]:
+    """The files of what is imported and may be edited: not of Python, not of packages."""
+    files = set()
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.endswith(".py") and not _is_installed(path):
+            files.add(path)
+    return sorted(files)
+
+
+def _is_installed(path: str) -> bool:
+    return (
+        "/site-packages/" in path
+        or "/dist-packages/" in path
+        or path.startswith((f"{Path(os.__file__).parent}/", "<"))
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the facts, or what is wrong."""
+    descriptor, settings_module, alias, *folders = arguments
+    sys.path[:0] = folders
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
+    try:
+        found: dict[str, Any] = {"facts": describe_settings(alias)}
+    except ConfigurationError as error:
+        found = {"error": [error.setting, error.remedy]}
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        text = f"cannot be imported (traceback above): {type(error).__name__}: {error}"
+        found = {"error": [f"--settings {settings_module}", text]}
+    found["files"] = source_files()
+    with os.fdopen(int(descriptor), "wb") as file:
+        file.write(packb(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

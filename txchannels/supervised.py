@@ -1,0 +1,309 @@
+"""Both commands with ``--processes``: the daemon keeps the sockets, and loads no code of the site.
+
+What it has to know of the settings it asks of a process that imports them. Where they
+cannot be imported, it starts all the same, answers 503, and takes what they say when a
+reload has found them mended.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from txchannels import __version__
+from txchannels.asking import Facts, SiteFault, ask_site, make_layer
+from txchannels.command import Command
+from txchannels.errors import ConfigurationError, LayerUnavailable
+from txchannels.file_limit import fit_to_file_limit, raise_file_limit
+from txchannels.layers.ipc.layer import IPCLayer
+from txchannels.layers.ipc.server import Peer
+from txchannels.layers.ipc.sockets import default_path
+from txchannels.layers.memory import MemoryLayer
+from txchannels.lifecycle import Stop
+from txchannels.listening import ServerService, make_site, open_access_log
+from txchannels.options import DAEMON, WORKER, build_settings
+from txchannels.processes import FleetService, SocketService, serve_hub, soon_in
+from txchannels.settings import Settings
+from txchannels.watching import Watch
+from txchannels.workers.supervisor import Outcome
+from txchannels.working import LayerService
+
+__all__ = ["Supervised", "build"]
+
+log = Logger()
+
+#: How long the settings may take to be imported.
+ASK_SECONDS = 60.0
+
+
+def build(given: Mapping[str, Any], reactor: Any, command: str) -> Command:
+    """*command*, from the options that were given by name.
+
+    Raises: ConfigurationError: It cannot work so.
+    """
+    module = given.get("settings") or os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    if not module or not all(part.isidentifier() for part in module.split(".")):
+        raise ConfigurationError(
+            "--settings",
+            module or None,
+            "name the site's settings module, as in --settings=mysite.settings",
+        )
+    folders = _folders(given)
+    alias = given.get("layer") or "default"
+    facts = None
+    files: tuple[str, ...] = ()
+    try:
+        facts = ask_site(module, alias, folders, ASK_SECONDS)
+    except SiteFault as fault:
+        files = fault.files
+        log.critical(
+            "{fault}. The daemon starts without the site and answers 503; "
+            "reload it when that is mended",
+            fault=fault,
+        )
+    settings = build_settings(given, (facts and facts.options) or {}, command)
+    raise_file_limit()
+    if command == DAEMON:
+        settings = fit_to_file_limit(settings)
+    if facts is None:
+        facts, is_provisional = Facts(module, files=files), True
+    else:
+        is_provisional = False
+    return Supervised(reactor, settings, given, facts, is_provisional, command)
+
+
+class Supervised(Command):
+    """A daemon whose consumers and views run in processes.
+
+    Args:
+        reactor: The reactor.
+        settings: Its settings.
+        given: The options that were given by name.
+        facts: What the site's settings say.
+        is_provisional: Whether they could not be read yet.
+        command: Whether it has servers.
+
+    Attributes:
+        site: The connections' side; None without servers.
+        fleet: The workers' side.
+
+    Raises: ConfigurationError: It cannot work so.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        given: Mapping[str, Any],
+        facts: Facts,
+        is_provisional: bool,
+        command: str,
+    ) -> None:
+        stop = Stop(reactor, settings.drain_timeout_seconds)
+        self._settings = settings
+        self._given = given
+        self._facts = facts
+        self._is_provisional = is_provisional
+        self._command = command
+        layer = make_layer(facts, settings.layer)
+        self._check_layer(layer)
+        face = _serve(layer, reactor)
+        self._served = serve_hub(reactor, layer, face)
+        path, setting = self._socket_path(layer)
+        socket = SocketService(self._served, path, setting, self._told)
+        self._access_log = open_access_log(settings.access_log) if command == DAEMON else None
+        self.site = (
+            make_site(reactor, settings, face, self._access_log, self._is_host_allowed)
+            if command == DAEMON
+            else None
+        )
+        self._layer_service = LayerService(reactor, face, stop, self._messages_lost)
+        orders = {
+            "settings": facts.settings_module,
+            "layer": settings.layer,
+            "pythonpath": _folders(given),
+            "root_path": settings.http.root_path,
+            "socket": path,
+        }
+        self.fleet = FleetService(
+            reactor,
+            served=self._served,
+            server=socket.server,
+            settings=settings,
+            orders=orders,
+            stop=stop,
+            facts_changed=self._facts_changed,
+            has_no_workers=self._has_no_workers,
+        )
+        self._files = Watch(reactor, self._reload) if settings.processes.reload else None
+        parts: list[Service] = [self._layer_service, socket, self.fleet]
+        if self.site is not None:
+            parts.append(ServerService(reactor, settings.endpoints, self.site, stop))
+        super().__init__(reactor, stop, parts)
+        stop.reload = self._reload
+        self._is_ready = False
+
+    def stopService(self) -> Any:
+        if self._files is not None:
+            self._files.stop()
+        return super().stopService()
+
+    def _runs(self) -> None:
+        """It is ready when workers are, or are known not to come."""
+        self._watch()
+        if self._files is not None:
+            self._files.start(self._facts.files)
+
+    def _rotated(self) -> None:
+        if self._access_log is not None:
+            self._access_log.reopen()
+
+    # The layer, and what the site says
+
+    def _check_layer(self, layer: Any) -> None:
+        """Refuse a layer that cannot do what the command needs; try its servers.
+
+        Raises: ConfigurationError: It says what would.
+        """
+        is_local = isinstance(layer, MemoryLayer | IPCLayer)
+        if self._command == WORKER and is_local and not self._is_provisional:
+            raise ConfigurationError(
+                "--layer",
+                self._settings.layer,
+                f"{layer} reaches no other host; on this one, "
+                f"twistd {DAEMON} --processes runs the workers itself",
+            )
+        try:
+            if hasattr(layer, "check"):
+                layer.check()
+        except LayerUnavailable as error:
+            log.warn("{error}; trying again until it answers", error=error)
+
+    def _socket_path(self, layer: Any) -> tuple[str, str | None]:
+        own = self._settings.processes.socket
+        if isinstance(layer, IPCLayer):
+            if own and own != layer.path:
+                raise ConfigurationError(
+                    "--socket", own, f"the layer's CONFIG has another path: {layer.path}"
+                )
+            return layer.path, "CONFIG['path']"
+        name = self._facts.settings_module
+        return own or default_path(
+            name if self._command == DAEMON else f"{name}-worker"
+        ), "--socket"
+
+    def _is_host_allowed(self, host: str) -> bool:
+        return self._facts.is_host_allowed(host)
+
+    def _messages_lost(self) -> None:
+        if self.site is not None:
+            self.site.messages_lost()
+
+    def _has_no_workers(self, is_so: bool) -> None:
+        if self.site is not None:
+            self.site.has_no_workers = is_so
+        self._tell_ready()
+
+    def _facts_changed(self, facts: Facts) -> None:
+        """A generation of workers is about to begin."""
+        before, self._facts = self._facts, facts
+        if self._files is not None:
+            self._files.look_at(facts.files)
+        if self._is_provisional:
+            self._is_provisional = False
+            self._settle(facts)
+        elif (before.backend, before.config, before.options) != (
+            facts.backend,
+            facts.config,
+            facts.options,
+        ):
+            log.warn(
+                "CHANNEL_LAYERS or TXCHANNELS have changed: what concerns the daemon itself "
+                "is used when it is restarted"
+            )
+        self._tell_ready()
+
+    def _settle(self, facts: Facts) -> None:
+        """The settings can be read at last: use the layer and the limits that they name."""
+        try:
+            settings = build_settings(self._given, facts.options or {}, self._command)
+            layer = make_layer(facts, settings.layer)
+            self._check_layer(layer)
+        except ConfigurationError as error:
+            log.critical("{error}; mend it, and restart the daemon", error=error)
+            return
+        self.fleet.use(settings)
+        if isinstance(layer, MemoryLayer):
+            layer = MemoryLayer(**(facts.config or {}))
+        face = _serve(layer, self._reactor)
+        served = serve_hub(self._reactor, layer, face)
+        for name in ("hub", "layer", "blocking", "in_thread"):
+            setattr(self._served, name, getattr(served, name))
+        self._layer_service.use(face)
+        if self.site is not None:
+            self.site.use(settings.http, settings.websocket, face)
+
+    # Reload and status
+
+    def _reload(self) -> Any:
+        self._notifier.reloading("Reloading")
+        return self.fleet.reload().addCallback(self._reloaded)
+
+    def _reloaded(self, outcome: Outcome) -> Outcome:
+        self._notifier.reloaded(self.status())
+        return outcome
+
+    def _tell_ready(self) -> None:
+        """What there is to wait for at a start has come: workers, or the news that none will."""
+        if self._is_ready:
+            return
+        self._is_ready = True
+        self._notifier.ready(self.status())
+
+    def status(self) -> str:
+        """One line for people."""
+        text = self.fleet.supervisor.status()
+        return text if self.site is None else f"{self.site.connections} connections; {text}"
+
+    def _told(self, peer: Peer, topic: str, _value: Any) -> None:
+        """A program asks for something that is not the layer's."""
+        if topic == "reload":
+            self._reload().addCallback(lambda outcome: peer.tell("outcome", asdict(outcome)))
+        elif topic == "status":
+            peer.tell("status", self._describe())
+        else:
+            peer.tell("refused", f"There is no order {topic!r:.40}")
+
+    def _describe(self) -> dict[str, Any]:
+        supervisor = self.fleet.supervisor
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "status": self.status(),
+            "generation": supervisor.generation,
+            "is_broken": supervisor.is_broken,
+            "restarts": supervisor.restarts,
+            "recycled": supervisor.recycled,
+            "lost": supervisor.lost,
+            "connections": 0 if self.site is None else self.site.connections,
+            "workers": self.fleet.describe(),
+        }
+
+
+def _folders(given: Mapping[str, Any]) -> list[str]:
+    folders = [Path(folder).absolute() for folder in given.get("pythonpath") or []]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigurationError("--pythonpath", str(folder), "is no folder")
+    return list(map(str, folders))
+
+
+def _serve(layer: Any, reactor: Any) -> Any:
+    join = layer.serve if hasattr(layer, "serve") else layer.reactor
+    return join(soon_in(reactor), reactor)
