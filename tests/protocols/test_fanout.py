@@ -155,15 +155,6 @@ def test_a_member_whose_pipe_is_broken_harms_no_other() -> None:
     assert other.texts == ["a", "b"]
 
 
-def test_a_member_whose_handshake_waits_is_opened_by_content() -> None:
-    world = World()
-    client = world.client()
-    world.hub.group_add("room", client.reply_channel)
-    batch(world, ("room", {"text": "a"}), ("room", {"text": "b"}))
-    assert client.status == 101
-    assert client.texts == ["a", "b"]
-
-
 def test_a_group_can_be_closed() -> None:
     world = World()
     clients = room(world, 3)
@@ -186,3 +177,43 @@ def test_members_that_leave_within_the_batch_are_skipped() -> None:
     world.flush()
     assert other.texts == ["x"]
     assert one.transport.sent == b""
+
+
+@pytest.mark.parametrize("message", [{"text": "x"}, {"bytes": b"x"}, {"accept": True, "text": "x"}])
+def test_a_group_s_message_opens_no_socket(message) -> None:
+    world = World()
+    client = world.client()
+    world.hub.group_add("room", client.reply_channel)
+    world.send_group("room", message)
+    assert client.transport.sent == b""
+    client.reply({"accept": False})
+    assert client.status == 403
+
+
+def test_a_group_s_messages_wait_until_the_socket_is_open() -> None:
+    world = World()
+    client = world.client()
+    world.hub.group_add("room", client.reply_channel)
+    world.send_group("room", {"text": "one"}, {"text": "two"})
+    client.reply({"text": "first"})
+    world.send_group("room", {"text": "three"})
+    assert [payload for _, payload in client.frames] == [b"first", b"one", b"two", b"three"]
+
+
+def test_what_waits_for_a_socket_to_open_is_bounded() -> None:
+    world = World(max_unsent_bytes=300)
+    client = world.client()
+    world.hub.group_add("room", client.reply_channel)
+    for number in range(5):
+        world.send_group("room", {"text": f"{number:0100}"})
+    client.reply({"accept": True})
+    assert [int(payload) for _, payload in client.frames] == [0, 1]
+    assert world.site.counters["websocket.held_too_much"] == 3
+
+
+def test_a_group_may_close_a_socket_that_is_not_open_yet() -> None:
+    world = World()
+    client = world.client()
+    world.hub.group_add("room", client.reply_channel)
+    world.send_group("room", {"close": True})
+    assert client.status == 403

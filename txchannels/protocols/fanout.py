@@ -95,7 +95,9 @@ def _deliver_piece(
         if target is None:
             continue
         try:
-            if target.__class__ is not Socket or not target.push(frames):
+            if target.__class__ is Socket:
+                target.push_to_member(frames)
+            else:
                 for message in messages:
                     target.message_received(message)
         except Exception as error:
@@ -110,7 +112,10 @@ def _deliver_each(targets: Mapping[str, Any], members: Sequence[str], message: M
         if target is None:
             continue
         try:
-            target.message_received(message)
+            if target.__class__ is Socket:
+                target.group_message_received(message)
+            else:
+                target.message_received(message)
         except Exception as error:
             if not (is_logged and isinstance(error, IllegalReply)):
                 _log(error, channel)

@@ -66,6 +66,7 @@ class Socket:
         "_code",
         "_control_frames",
         "_early",
+        "_held",
         "_is_heard",
         "_is_paused",
         "_is_pinged",
@@ -91,7 +92,7 @@ class Socket:
         self._reader: FrameReader | None = None
         self._opening: Opening | None = None
         self._target = b""
-        self._early = b""
+        self._early = self._held = b""
         self._ping: bytes | None = None
         self._control_frames = self._linger_bytes = 0
         self._state = CONNECTING
@@ -133,6 +134,9 @@ class Socket:
             encode_reply(message)  # what cannot be sent opens nothing
             self._open(message.get("subprotocol"))
             self._reply(message)
+            held, self._held = self._held, b""
+            if held:
+                self.push(held)
             early, self._early = self._early, b""
             self.resume_reading()
             if early:
@@ -237,7 +241,7 @@ class Socket:
     def _finish(self) -> None:
         """Let the client read what was sent last: it is its turn to close."""
         self._reader = None
-        self._early = b""
+        self._early = self._held = b""
         self.resume_reading()  # or its close would not be seen
         self._outlet.finish()
 
@@ -249,7 +253,7 @@ class Socket:
         self._set_state(LOST)
         self._outlet.stopProducing()
         self._reader = None
-        self._early = b""
+        self._early = self._held = b""
         if turns.reply_channel:
             site.leave_groups(turns.reply_channel)
             turns.end(self._code)
@@ -320,6 +324,31 @@ class Socket:
         close = message.get("close")
         if close is not None and close is not False:
             self.close(1000 if close is True else close)
+
+    def group_message_received(self, message: Message) -> None:
+        """Take what was sent to a group that the socket is in.
+
+        It opens no socket: whether the client may see it is not decided before the answer.
+
+        Raises: IllegalReply: It cannot be sent, and is dropped.
+        """
+        if self._state != CONNECTING:
+            self.message_received(message)
+            return
+        check_keys(message)
+        if message.get("close"):
+            self._reject(403, "Access denied")
+        else:
+            self.push_to_member(encode_reply(message))
+
+    def push_to_member(self, frames: bytes) -> None:
+        """Send whole frames of a group's; they wait for the answer to the handshake."""
+        if self.push(frames) or self._state != CONNECTING:
+            return
+        if len(self._held) + len(frames) > self._site.websocket.max_unsent_bytes:
+            self._site.count("websocket.held_too_much")
+        else:
+            self._held += frames
 
     def push(self, frames: bytes) -> bool:
         """Send whole frames; False if the socket is not open.
