@@ -276,6 +276,11 @@ def test_more_connections_may_wait_than_twisted_lets(name):
     assert parse_endpoint(object(), "unix:/a")._backlog == listening.BACKLOG
 
 
+def test_a_socket_that_systemd_has_not_passed_is_named():
+    with pytest.raises(ConfigurationError, match="systemd has passed no such socket"):
+        parse_endpoint(Clock(), "systemd:domain=INET:index=0")
+
+
 @pytest.mark.parametrize("name", ["", "x", "no:1", "tcp:", "tcp:x", "tcp:1:a=b", "ssl:1"])
 def test_what_is_no_endpoint_is_refused(name):
     with pytest.raises(ConfigurationError, match=r"--endpoint '.*': (is no Twisted|cannot be)"):

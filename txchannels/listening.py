@@ -146,11 +146,10 @@ def parse_endpoint(reactor: Any, description: str) -> Any:
     except OSError as error:
         raise ConfigurationError("--endpoint", description, f"cannot be used: {error}") from None
     except Exception as error:
-        raise ConfigurationError(
-            "--endpoint",
-            description,
-            f"is no Twisted endpoint, as tcp:8000 or unix:/run/site.sock are ({error})",
-        ) from None
+        remedy = f"is no Twisted endpoint, as tcp:8000 or unix:/run/site.sock are ({error})"
+        if kind == "systemd":
+            remedy = f"systemd has passed no such socket: start its socket unit ({error})"
+        raise ConfigurationError("--endpoint", description, remedy) from None
 
 
 def _address(port: Any, description: str) -> str:

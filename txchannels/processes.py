@@ -165,6 +165,7 @@ class FleetService(Service):
 
     Attributes:
         supervisor: Keeps them at work.
+        files_found: Called with the files that were imported by one that cannot start.
     """
 
     def __init__(  # noqa: PLR0913 - it joins what others have made, each by name
@@ -179,6 +180,7 @@ class FleetService(Service):
         facts_changed: Callable[[Facts], None],
         has_no_workers: Callable[[bool], None],
     ) -> None:
+        self.files_found: Callable[[list[str]], None] = lambda _: None
         self._has_no_workers = has_no_workers
         self._reactor = reactor
         self._served = served
@@ -278,6 +280,7 @@ class FleetService(Service):
             self._orders | {"group_expiry": self._served.hub.group_expiry},
             self._lost,
         )
+        program.files_told = self.files_found
         self._programs.add(program)
         return program
 

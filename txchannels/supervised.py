@@ -28,7 +28,13 @@ from txchannels.layers.memory import MemoryLayer
 from txchannels.lifecycle import Stop
 from txchannels.listening import ServerService, make_site, open_access_log
 from txchannels.options import DAEMON, WORKER, build_settings
-from txchannels.processes import FleetService, SocketService, serve_hub, soon_in
+from txchannels.processes import (
+    FIRST_OF_CLIENTS,
+    FleetService,
+    SocketService,
+    serve_hub,
+    soon_in,
+)
 from txchannels.settings import Settings
 from txchannels.watching import Watch
 from txchannels.workers.supervisor import Outcome
@@ -142,6 +148,8 @@ class Supervised(Command):
             has_no_workers=self._has_no_workers,
         )
         self._files = Watch(reactor, self._reload) if settings.processes.reload else None
+        if self._files is not None:
+            self.fleet.files_found = self._files.look_at
         parts: list[Service] = [self._layer_service, socket, self.fleet]
         if self.site is not None:
             parts.append(ServerService(reactor, settings.endpoints, self.site, stop))
@@ -193,10 +201,10 @@ class Supervised(Command):
                     "--socket", own, f"the layer's CONFIG has another path: {layer.path}"
                 )
             return layer.path, "CONFIG['path']"
+        if own:
+            return own, "--socket"
         name = self._facts.settings_module
-        return own or default_path(
-            name if self._command == DAEMON else f"{name}-worker"
-        ), "--socket"
+        return default_path(name if self._command == DAEMON else f"{name}-worker"), None
 
     def _is_host_allowed(self, host: str) -> bool:
         return self._facts.is_host_allowed(host)
@@ -238,6 +246,9 @@ class Supervised(Command):
         except ConfigurationError as error:
             log.critical("{error}; mend it, and restart the daemon", error=error)
             return
+        # What came while the workers were starting waits where nobody will look for it.
+        for channel in FIRST_OF_CLIENTS:
+            self._served.hub.expire_all(channel)
         self.fleet.use(settings)
         if isinstance(layer, MemoryLayer):
             layer = MemoryLayer(**(facts.config or {}))

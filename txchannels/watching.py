@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Watch:
 
     def __init__(self, clock: Any, changed: Callable[[], object]) -> None:
         self._changed = changed
+        self._folders: set[Path] = set()
         self._stamps: dict[str, Stamp | None] = {}
         self._look = LoopingCall(self._check)
         self._look.clock = clock
@@ -46,15 +47,22 @@ class Watch:
 
     def look_at(self, files: Iterable[str]) -> None:
         """Look at *files*, too; those that were looked at before stay, as they were."""
-        for path in files:
+        paths = list(files)
+        self._folders.update(Path(path).parent for path in paths)
+        for path in [*paths, *self._code()]:
             if path not in self._stamps:
                 self._stamps[path] = _stamp(path)
 
+    def _code(self) -> Iterator[str]:
+        """What is in the folders now: code that is written may be imported next."""
+        for folder in self._folders:
+            yield from map(str, folder.glob("*.py"))
+
     def _check(self) -> None:
         changed = None
-        for path, before in self._stamps.items():
+        for path in {*self._stamps, *self._code()}:
             now = _stamp(path)
-            if now != before:
+            if now != self._stamps.get(path):
                 self._stamps[path] = now
                 changed = path
         if changed is not None:

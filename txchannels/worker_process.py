@@ -26,7 +26,7 @@ from typing import Any
 
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from txchannels.errors import ConfigurationError, LayerError
+from txchannels.errors import ConfigurationError, LayerError, LayerUnavailable
 from txchannels.layers.ipc.layer import AttachedLayer
 from txchannels.layers.ipc.link import Link, LinkSubscription
 from txchannels.settings import WorkerSettings
@@ -88,6 +88,7 @@ class Worker:
             idle_seconds=settings.idle_seconds,
             thread_ended=site.thread_ended,
         )
+        link.more_follows = lambda: self.pool.has_ready
         self._pace = Pace(settings.switch_interval_seconds, lambda: self.pool.done, self.pool.turns)
 
     def begin(self) -> None:
@@ -98,6 +99,13 @@ class Worker:
         """Called some times a second."""
         self._pace.tick()
         self.tell_finished()
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            self._link.flush()
+        except LayerUnavailable:
+            pass  # the daemon is gone, and with it whoever waits
 
     def drain(self) -> None:
         """Ask for no more messages."""
@@ -130,6 +138,8 @@ class Worker:
             assert self._subscription is not None
             self._board.finish(number)
             self._subscription.finish(number)
+            if not self.pool.has_ready:
+                self._flush()
 
     def consumer_found(self, name: str) -> None:
         """Note which consumer runs this thread's message."""
@@ -187,10 +197,18 @@ class Program:
             self._worker, facts = self._load(orders)
         except ConfigurationError as error:
             sys.stderr.write(f"txchannels: {error}\n")
+            self._tell_files(orders, error)
             self._link.tell("failed", str(error))
             return 1
         self._link.tell("ready", facts)
         return self._obey(self._worker)
+
+    def _tell_files(self, orders: Mapping[str, Any], error: BaseException) -> None:
+        """Where to look for an edit that mends it."""
+        if orders["with_files"]:
+            from txchannels.django.facts import source_files
+
+            self._link.tell("files", source_files(error))
 
     def _load(self, orders: Mapping[str, Any]) -> tuple[Worker, dict[str, Any]]:
         """The site, ready to run messages.
@@ -267,7 +285,7 @@ class Program:
             if topic == "gone":
                 worker.pool.join(GRACE_SECONDS)
                 return 1
-        worker.tell_finished()
+        worker.tick()  # what was held back goes out
         self._link.close()
         return 0
 

@@ -9,6 +9,7 @@ Source: ASGI draft version 1: "Capacity", "Groups", "Ordering".
 from __future__ import annotations
 
 import itertools
+import socket
 import sys
 import time
 from collections import defaultdict, deque
@@ -20,13 +21,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from tests.layers.ipc.hosting import Daemon
 from tests.layers.redis.hubs import Site
 from tests.layers.redis.reactors import ReactorThread
 from tests.servers import RedisServer, wait_until
 from txchannels.errors import ChannelFull
+from txchannels.layers.ipc import blocking
+from txchannels.layers.ipc.layer import AttachedLayer
+from txchannels.layers.ipc.link import Link
 from txchannels.layers.memory import MemoryLayer
 from txchannels.layers.names import owner_of
 from txchannels.layers.redis import RedisLayer
+from txchannels.workers.board import Board
 
 CAPACITY = 3
 MADE = "made"  # stands for the channel that `new_channel` has made
@@ -132,6 +138,35 @@ class Joined(Memory):
 
     def close(self):
         self._site.close()
+
+
+class Served(Memory):
+    """A daemon, of whose hub nothing is known but what three others see.
+
+    They are two programs, and a worker with the connection that it was started with. They
+    wait for all that they send to clients, so that the model knows what found no room.
+    """
+
+    turning: ReactorThread
+
+    def __init__(self):
+        self._daemon = Daemon(self.turning, capacity=CAPACITY)
+        self._daemon.open()
+        ours, theirs = socket.socketpair()
+        self.turning.call(self._daemon.server.adopt, ours, "worker").board = Board()
+        link = Link(theirs)
+        link.start()
+        programs = [self._daemon.program(capacity=CAPACITY) for _ in range(2)]
+        worker = AttachedLayer(link, 86_400.0, self._daemon.path)
+        self.faces = [layer.blocking for layer in (*programs, worker)]
+
+    def is_asynchronous(self, face):
+        return True
+
+    def close(self):
+        for face in self.faces:
+            face.link().close()
+        self._daemon.__exit__()
 
 
 @dataclass
@@ -401,19 +436,31 @@ class JoinedMachine(LayerMachine):
     make_backend = Joined
 
 
+class ServedMachine(LayerMachine):
+    make_backend = Served
+
+
 TestMemory = MemoryMachine.TestCase
 TestDirect = DirectMachine.TestCase
 TestEncrypted = EncryptedMachine.TestCase
 TestSharded = ShardedMachine.TestCase
 TestJoined = JoinedMachine.TestCase
+TestServed = ServedMachine.TestCase
 TestMemory.settings = TestDirect.settings = TestEncrypted.settings = LIMITS
-TestSharded.settings = TestJoined.settings = LIMITS
+TestSharded.settings = TestJoined.settings = TestServed.settings = LIMITS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def servers():
     """Two servers and a reactor for all runs; each run has a prefix of its own."""
-    with RedisServer() as first, RedisServer() as second, ReactorThread() as turning:
+    with (
+        RedisServer() as first,
+        RedisServer() as second,
+        ReactorThread() as turning,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(blocking, "MAX_UNAWAITED", 0)
         Direct.servers = [first, second]
         Joined.server, Joined.turning = first, turning
+        Served.turning = turning
         yield

@@ -57,14 +57,22 @@ def describe_settings(alias: str) -> dict[str, Any]:
     }
 
 
-def source_files() -> list[str]:
-    """The files of what is imported and may be edited: not of Python, not of packages."""
-    files = set()
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        if isinstance(path, str) and path.endswith(".py") and not _is_installed(path):
-            files.add(path)
-    return sorted(files)
+def source_files(error: BaseException | None = None) -> list[str]:
+    """The files of what is imported and may be edited: not of Python, not of packages.
+
+    Args:
+        error: What ended an import; the files that it came through are among them.
+    """
+    paths = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    while error is not None:
+        paths.update(frame.filename for frame in traceback.extract_tb(error.__traceback__))
+        paths.add(getattr(error, "filename", None))  # a SyntaxError's
+        error = error.__cause__ or error.__context__
+    return sorted(
+        path
+        for path in paths
+        if isinstance(path, str) and path.endswith(".py") and not _is_installed(path)
+    )
 
 
 def _is_installed(path: str) -> bool:
@@ -88,7 +96,8 @@ def main(arguments: Sequence[str]) -> None:
         traceback.print_exception(type(error), error, error.__traceback__)
         text = f"cannot be imported (traceback above): {type(error).__name__}: {error}"
         found = {"error": [f"--settings {settings_module}", text]}
-    found["files"] = source_files()
+        found["files"] = source_files(error)
+    found.setdefault("files", source_files())
     with os.fdopen(int(descriptor), "wb") as file:
         file.write(packb(found))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 
 from txchannels.errors import ChannelClosed, ChannelFull
@@ -118,18 +118,22 @@ class Hub:
             account.sent += 1
             account.dropped[FULL] += 1
 
-    def take_back(self, channel: str, message: Message) -> None:
-        """Undo the delivery of a message that its reader has not begun: it is the next again."""
+    def take_back(self, messages: Sequence[tuple[str, Message]]) -> None:
+        """Undo the delivery of messages that their reader has not begun: they are the next again.
+
+        Args:
+            messages: (Channel, message) in the order in which they were delivered.
+        """
         with self._lock:
-            queue = self._queues.open(owner_of(channel))
-            queue.account.delivered -= 1
-            reader = queue.ready_reader()
-            if reader is None:
+            queues = {}
+            for channel, message in reversed(messages):
+                queue = self._queues.open(owner_of(channel))
+                queues[queue.name] = queue
+                queue.account.delivered -= 1
                 self._queues.put_first(queue, channel, message)
-                return
-            reader.requested -= 1
-            queue.account.delivered += 1
-            reader.deliver(channel, message)
+            for queue in queues.values():
+                while queue.waiting and (reader := queue.ready_reader()) is not None:
+                    self._queues.hand_over(reader)
 
     def book_lost(self, channel: str) -> None:
         """Count a message that was delivered, and died with whoever was running it."""
@@ -248,6 +252,10 @@ class Hub:
             queue = self._by_name.get(channel)
             if queue is not None:
                 self._queues.drop_expired(queue, before=float("inf"))
+
+    def inbox_of(self, channel: str) -> Inbox | None:
+        """The inbox of an owned channel, if its owner is in this process."""
+        return self._inboxes.get(channel[: channel.find("!") + 1])
 
     def open_inbox(
         self,

@@ -266,6 +266,11 @@ class Pool:
             # A thread between two messages is woken: the layer may be handing it the next.
             return not self._busy and not self._ready and not self._waking
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether a message waits for a thread: one will take it at once."""
+        return bool(self._ready)
+
     def turns(self) -> set[tuple[int, int]]:
         """What runs now, as values to compare: a thread's identifier and which of its messages."""
         return {(one.ident or 0, one.begun) for one in list(self._threads) if one.running}

@@ -66,6 +66,9 @@ class Program:
         orders: What it is told to be: see `txchannels.worker_process`.
         lost: Called with the consumer, the channel and each message that has died with it.
 
+    Attributes:
+        files_told: Called with the files that it has imported, if it cannot start.
+
     Raises: OSError: The system does not let it start.
     Thread: the reactor's.
     """
@@ -82,6 +85,7 @@ class Program:
         self.name = name
         self._reactor = reactor
         self._events = events
+        self.files_told: Callable[[list[str]], None] = _nobody_asks
         self._lost_watcher = lost
         self._consumers: dict[int, str] = {}
         self._lost_count = 0
@@ -201,7 +205,7 @@ class Program:
         """See `WorkerProcess`."""
         return [
             f"{self._consumer_of(number)} on {channel}"
-            for number, (channel, _) in self._peer.running.items()
+            for number, (channel, _) in list(self._peer.running.items())
         ]
 
     def _consumer_of(self, number: int) -> str:
@@ -214,6 +218,8 @@ class Program:
     def _told(self, topic: str, value: Any) -> None:
         if topic == "consumer":
             self._consumers[value[0]] = value[1]
+        elif topic == "files":
+            self.files_told(value)
         elif topic == "ready":
             self._events.ready(self, value)
         elif topic == "failed":
@@ -249,6 +255,10 @@ class Program:
                 self._timeout.cancel()
             self._events.ended(self, self._how or "", self._lost_count)
             self._board.close()
+
+
+def _nobody_asks(_: list[str]) -> None:
+    """Nobody looks at files."""
 
 
 class ProgramProtocol(ProcessProtocol):

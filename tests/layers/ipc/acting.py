@@ -33,13 +33,14 @@ class FakeWire:
         self.received: Callable[[bytes], None] = None
         self.lost: Callable[[], None] = None
         self.unsent_bytes = 0
-        self.is_dropped = self.is_finished = False
+        self.is_dropped = self.is_finished = self.is_over = False
         self.frames: list[list[Any]] = []
         self._decoder = Decoder()
         self._clock = clock
 
     def write(self, data: bytes) -> None:
-        self.frames += self._decoder.feed(data)
+        if not self.is_over:
+            self.frames += self._decoder.feed(data)
 
     def drop(self) -> None:
         if not self.is_dropped:
@@ -76,6 +77,7 @@ class Actor:
     def _ended(self, lost: list[Any]) -> None:
         assert self.lost is None, "it ends once"
         self.lost = lost
+        self.wire.is_over = True
 
     def say(self, *fields: Any) -> None:
         self.say_bytes(encode(*fields))

@@ -48,6 +48,10 @@ class Daemon:
         shutil.rmtree(self.folder)
 
     def open(self) -> None:
+        self.claim()
+        self.listen()
+
+    def claim(self) -> None:
         layer = IPCLayer(path=self.path, **self.config)
         reactor = self.turning.reactor
         self.face = layer.serve(reactor.callFromThread, reactor)
@@ -55,6 +59,8 @@ class Daemon:
         served = Served(self.hub, self.face, layer.blocking, reactor, run_now)
         self.server = HubServer(served, self.tell)
         self.server.claim(self.path, "CONFIG['path']")
+
+    def listen(self) -> None:
         self.turning.call(self.server.listen)
 
     def tell(self, peer: Peer, topic: str, value: Any) -> None:

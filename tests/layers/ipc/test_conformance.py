@@ -6,6 +6,7 @@ import unittest
 from queue import Empty
 
 import pytest
+from twisted.internet.task import Clock
 
 from tests.layers.ipc.hosting import Daemon
 from tests.layers.redis.reactors import ReactorThread
@@ -44,10 +45,15 @@ class TestProgram(Program, LayerConformance, unittest.TestCase):
 
 class TestProgramWithAReactor(Program, ReactorConformance, unittest.TestCase):
     def make_reactor(self, layer):
-        face = layer.reactor(self.call_from_thread)
+        clock = Clock()
+        face = layer.reactor(self.call_from_thread, clock)
         face.start()
-        self.addCleanup(face.stop)
+        self.addCleanup(self.stop_face, face, clock)
         return face
+
+    def stop_face(self, face, clock):
+        face.stop()
+        assert not clock.getDelayedCalls()
 
     def turn_until(self, is_so):
         def turn():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -34,7 +35,7 @@ def framed(payload):
 
 def cut(data, places):
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def feed(pieces):
@@ -122,11 +123,6 @@ def test_the_largest_frame_passes_and_one_byte_more_does_not():
 
 
 def test_what_came_before_garbage_is_read():
-    decoder = Decoder()
-    got = []
-    with pytest.raises(FrameError):
-        got.extend(decoder.feed(encode(Word.PING) + framed(b"\xc1")))
-    assert got == []  # extend is all or nothing, but each is there when it is asked for
     reading = Decoder().feed(encode(Word.PING) + framed(b"\xc1"))
     assert next(reading) == [Word.PING]
     with pytest.raises(FrameError):

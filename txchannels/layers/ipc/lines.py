@@ -101,13 +101,15 @@ class Lines:
         self, sends: Sequence[Any], wait: float, settled: Callable[[list[Failure]], None]
     ) -> None:
         """Send all, each waiting for room up to *wait* seconds."""
-        batch = Batch(len(sends), settled)
-        if not sends:
+        began = 0 if self._lines else self._send_replies(sends)
+        if began == len(sends):
             settled([])
             return
+        batch = Batch(len(sends) - began, settled)
         away: list[tuple[int, Send]] = []
         until = self._served.reactor.seconds() + min(wait, MAX_WAIT_SECONDS)
-        for at, send in enumerate(sends):
+        for at in range(began, len(sends)):
+            send = sends[at]
             try:
                 kind, name, message = _check(send)
                 if kind == GROUP:
@@ -123,6 +125,23 @@ class Lines:
                 batch.done()
         if away:
             self._send_away(batch, away, wait)
+
+    def _send_replies(self, sends: Sequence[Any]) -> int:
+        """Send what are replies to clients of this process, as nearly all sends are.
+
+        Returns: How many were sent: until one is something else, or cannot be taken now.
+        """
+        inbox_of = self._served.hub.inbox_of
+        for at, send in enumerate(sends):
+            if type(send) is not list or len(send) != 3 or send[0] != CHANNEL:
+                return at
+            _, name, message = send
+            if type(name) is not str or type(message) is not dict:
+                return at
+            inbox = inbox_of(name)
+            if inbox is None or name not in inbox or not inbox.offer(name, message):
+                return at
+        return len(sends)
 
     def _offer(self, name: str, waiting: _Waiting) -> bool:
         """Whether the message was taken; else it stands in line.

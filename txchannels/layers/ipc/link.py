@@ -32,6 +32,9 @@ ANSWER_SECONDS = 10.0
 
 _READ_BYTES = 262_144
 
+#: Frames that wait for one that goes with them.
+MAX_HELD = 4
+
 #: A system call's timeout, as the kernel takes it.
 _TIMEVAL = struct.Struct("@ll")
 
@@ -71,6 +74,8 @@ class Link:
         ended: Called once when the connection has ended.
         refused: Called with the channel, the error's kind and its text when a send failed
             that nobody waits for.
+        more_follows: Asked before each send that nobody waits for: whether something is about
+            to be written, by whatever thread, with which it may go; `flush` is then called soon.
         info: What the daemon says of itself, once `start` has returned.
 
     Thread: any. What is called back is called in the reading thread.
@@ -87,6 +92,7 @@ class Link:
         self.told: Callable[[str, Any], None] = _ignore
         self.ended: Callable[[], None] = _ignore
         self.refused: Callable[[str, str, str], None] = _ignore
+        self.more_follows: Callable[[], bool] = _never
         self.info: dict[str, Any] = {}
         self.is_open = True
         self._socket = sock
@@ -97,6 +103,7 @@ class Link:
         self._subscriptions: dict[int, LinkSubscription] = {}
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._inboxes: dict[str, Callable[[Targets, Message], None]] = {}
+        self._held: deque[bytes] = deque()
         self._riders: Callable[[], bytes] | None = None
         self._welcome = _Answer()
         self._words: dict[int, Callable[..., None]] = {
@@ -135,6 +142,7 @@ class Link:
 
     def close(self) -> None:
         """End the connection; who waits for an answer is told so."""
+        self.is_open = False
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -152,6 +160,7 @@ class Link:
         self._lock = threading.Lock()
         self._answers.clear()
         self._callbacks.clear()
+        self._held.clear()
 
     # Out
 
@@ -195,9 +204,20 @@ class Link:
         if self._riders is not None:
             data = self._riders() + data
         if not is_awaited:
-            self._write(data)
+            if self.is_open and len(self._held) < MAX_HELD and self.more_follows():
+                self._held.append(data)
+            else:
+                self._write(data)
             return len(data), []
         return len(data), self._ask(number, data, wait + ANSWER_SECONDS)
+
+    def flush(self) -> None:
+        """Write what has waited for more.
+
+        Raises: LayerUnavailable.
+        """
+        if self._held:
+            self._write(b"")
 
     def _send_halves(
         self, sends: Sequence[Send], wait: float, is_awaited: bool
@@ -230,6 +250,9 @@ class Link:
     def _write(self, data: bytes) -> None:
         try:
             with self._write_lock:
+                if self._held:
+                    held = [self._held.popleft() for _ in range(len(self._held))]
+                    data = b"".join((*held, data))
                 self._socket.sendall(data)
         except BlockingIOError:
             self.close()  # a part of a frame may be out
@@ -317,7 +340,6 @@ class Link:
             self._end()
 
     def _end(self) -> None:
-        self.is_open = False
         self.close()  # who writes now, is woken
         with self._write_lock:  # nor is the descriptor another's in the middle of a write
             self._socket.close()
@@ -458,6 +480,10 @@ os.register_at_fork(after_in_child=_forget_links)
 
 def _failure(at: int, send: Send, error: LayerError) -> Failure:
     return at, kind_of(error), str(error), send[1]
+
+
+def _never() -> bool:
+    return False
 
 
 def _ignore(*_: Any) -> None:

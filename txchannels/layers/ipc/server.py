@@ -334,7 +334,7 @@ class Peer:
         if isinstance(outcome, BaseException) or outcome[0] is None:
             self._answer(number, outcome)
         elif not self._is_open or not number:
-            self._served.hub.take_back(*outcome)
+            self._served.hub.take_back([outcome])
         else:
             try:
                 self.put(Word.RESULT, number, outcome)
@@ -403,10 +403,10 @@ class Peer:
     def _settle_running(self) -> list[tuple[int, str, Message]]:
         """Book what was begun as lost, give the rest back. Returns: what is lost."""
         lost: list[tuple[int, str, Message]] = []
+        untouched: list[tuple[str, Message]] = []
         running, self.running = self.running, {}
-        is_gone = _is_gone(self.process_id)
-        # The first to have been handed out is the first again.
-        for number, (channel, message) in reversed(running.items()):
+        is_gone = bool(running) and _is_gone(self.process_id)
+        for number, (channel, message) in running.items():
             if self.board is not None and self.board.is_finished(number):
                 self.done += 1
             # One that lives on without its connection may begin them yet.
@@ -414,7 +414,8 @@ class Peer:
                 self._served.hub.book_lost(channel)
                 lost.append((number, channel, message))
             else:
-                self._served.hub.take_back(channel, message)
+                untouched.append((channel, message))
+        self._served.hub.take_back(untouched)
         return lost
 
 

@@ -12,10 +12,13 @@ from txchannels.layers.redis.operations import FULL, error_of
 from txchannels.layers.redis.outbox import Unanswered
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from txchannels.layers.interfaces import Send
     from txchannels.layers.redis.hub import JoinedHub
+    from txchannels.layers.redis.link import Link
 
-__all__ = ["Answers", "AwaitedSends"]
+__all__ = ["Answers", "AwaitedSends", "Crossing"]
 
 #: A guard: the link answers before, or says that the server is lost.
 ANSWER_SECONDS = 10.0
@@ -112,3 +115,48 @@ class AwaitedSends:
         self._hub.book(send[1], outcome if error is None or outcome == FULL else error)
         if error is not None:
             self.failed.append((send, error))
+
+
+class Crossing:
+    """Calls in the reactor's thread, for which another waits.
+
+    Args:
+        call_from_thread: Runs a callable in the reactor's thread.
+    """
+
+    def __init__(self, call_from_thread: Callable[[Callable[[], None]], object]) -> None:
+        self._call_from_thread = call_from_thread
+
+    def ask(self, link: Link, call: Callable[[], Deferred[Any]]) -> Any:
+        """What *call*, of *link*, comes to.
+
+        Raises: LayerUnavailable.
+        """
+        answers = Answers()
+        done = answers.expect()
+
+        def ask() -> None:
+            if link.is_up:
+                call().addCallbacks(done, lambda failure: done(failure.value))
+            else:
+                done(LayerUnavailable(f"{link.name} is unavailable"))
+
+        self._call_from_thread(ask)
+        [outcome] = answers.wait()
+        if isinstance(outcome, LayerError):
+            raise outcome
+        if isinstance(outcome, Exception):
+            raise LayerUnavailable(f"{link.name}: {outcome}") from outcome
+        return outcome
+
+    def call(self, call: Callable[[], Any]) -> Any:
+        """What *call* returns."""
+        answers = Answers()
+        done = answers.expect()
+
+        def run() -> None:
+            done(call())
+
+        self._call_from_thread(run)
+        [outcome] = answers.wait()
+        return None if isinstance(outcome, LayerError) else outcome

@@ -26,9 +26,10 @@ from txchannels.layers.codec import ElementError
 from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
 from txchannels.layers.names import check_channel, check_channels, check_group, make_name
 from txchannels.layers.redis import pages
-from txchannels.layers.redis.homewait import is_lasting, wait_for_home
+from txchannels.layers.redis.homewait import TAKEN, is_lasting, wait_for_home
 from txchannels.layers.redis.operations import FULL, Operation, Script, error_of, write
 from txchannels.layers.redis.places import (
+    address_of,
     home_of,
     list_key,
     member_shard,
@@ -214,7 +215,10 @@ class DirectBlocking:
         if self._is_done_at_home(shard, group, channel, is_member=True):
             return
         operation = self._writer.add(group, channel, shard.synchronise())
-        self._change(shard, operation, channel)
+        done = self._change(shard, operation, channel)
+        if done > 0:  # Its owner must have heard of it before that sends to the group.
+            known = [self._prefix, address_of(channel), done]
+            wait_for_home(lambda: bool(shard.run(TAKEN, known)), self._clock)
 
     def group_discard(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
@@ -242,10 +246,12 @@ class DirectBlocking:
 
         return verdict == 0 and wait_for_home(has_changed, self._clock)
 
-    def _change(self, shard: Shard, operation: Operation, channel: str) -> None:
+    def _change(self, shard: Shard, operation: Operation, channel: str) -> int:
         """Change a membership; that of a client that is gone needs no change."""
-        if self._operate(shard, [operation])[0] == FULL:
+        verdict = self._operate(shard, [operation])[0]
+        if verdict == FULL:
             raise ChannelFull(f"The host that owns {channel} has no room in its inbox")
+        return verdict
 
     def group_channels(self, group: str) -> list[str]:
         arguments = [self._prefix, check_group(group)]

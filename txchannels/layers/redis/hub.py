@@ -52,6 +52,7 @@ class JoinedHub(Hub):
         routes: Which of them leads to what.
         incoming: Takes what comes from Redis.
         outgoing: What nobody waits for on its way to Redis.
+        memberships: Who is in which group.
         spill: Gives away what others should run; to be called often.
 
     Thread: any, unless a method says otherwise.
@@ -81,9 +82,7 @@ class JoinedHub(Hub):
         self.spill = Spill(self, self._queues, self._lock, self._known)
         self.homes = Homes(self, self._lock, self._known, config.group_expiry)
         self.ask_homes = self.homes.ask
-        self._memberships = Memberships(self, self._groups, self._inboxes, self._lock)
-        self.add_here = self._memberships.add_here
-        self.discard_here = self._memberships.discard_here
+        self.memberships = Memberships(self, self._groups, self._inboxes, self._lock)
         crossings = Crossings(self._accounts, self._queues, self._inboxes, self._lock)
         self.book: Callable[[str, int | LayerError], None] = crossings.book
         self.book_expired: Callable[[str], None] = crossings.book_expired
@@ -164,24 +163,24 @@ class JoinedHub(Hub):
 
     def send_group(self, group: str, message: Message) -> int:
         homes = self.homes.members(group)
-        sends = self._memberships.write(group, message, [*self.addresses(), *homes])
+        sends = self.memberships.write(group, message, [*self.addresses(), *homes])
         full = super().send_group(group, message) + self.homes.send(homes, message)
-        self._memberships.send(group, sends)
+        self.memberships.send(group, sends)
         return full
 
     @property
     def kept_here(self) -> int:
         """How many group messages went to this hub's members only, a server being lost."""
-        return self._memberships.kept_here.count
+        return self.memberships.kept_here.count
 
     def group_add(self, group: str, channel: str) -> None:
-        self._memberships.add(group, channel)
+        self.memberships.add(group, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
-        self._memberships.discard(group, channel)
+        self.memberships.discard(group, channel)
 
     def leave_all(self, channel: str) -> None:
-        self._memberships.leave_all(channel)
+        self.memberships.leave_all(channel)
 
     def local_members(self, group: str) -> list[str]:
         """The members of *group* that are owned, or were made, here."""
@@ -253,10 +252,11 @@ class JoinedHub(Hub):
         """Let operations through, after those that register all that this hub holds."""
         with self._lock:
             link.let_in(list(self._registrations(link)))
+            self.memberships.registered(link)
 
     def _registrations(self, link: Link) -> Iterable[Operation]:
         yield from self.homes.registrations(link)
-        yield from self._memberships.registrations(link)
+        yield from self.memberships.registrations(link)
         for prefix, inbox in self._inboxes.items():
             if isinstance(inbox, JoinedInbox) and self.routes.to_inbox(prefix) is link:
                 yield from inbox.registrations()

@@ -10,8 +10,9 @@ from twisted.logger import Logger
 
 from txchannels.errors import LayerUnavailable
 from txchannels.layers.codec import GARBAGE, Codec, Element, ElementError, Kind, deadline_of
+from txchannels.layers.redis import operations
 from txchannels.layers.redis.places import address_of, name_in
-from txchannels.layers.redis.reading import read_waiting
+from txchannels.layers.redis.reading import read_stamp, read_waiting
 from txchannels.layers.redis.writer import OVER
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Incoming:
         self._clock = clock
         self.spoiled: Counter[str] = Counter()
         self._logged = -LOG_SECONDS
+        self._added: int | None = None
 
     def took(self, link: Link, key: bytes, elements: Sequence[bytes]) -> None:
         """Deliver what was taken from the list *key*."""
@@ -56,6 +58,16 @@ class Incoming:
                 take(link, name, data)
             except ElementError as error:
                 self._skip(link, name, error.reason)
+        if self._added is not None:
+            self._tell_taken(link, name, self._added)
+            self._added = None
+
+    def _tell_taken(self, link: Link, address: str, moment: int) -> None:
+        """Tell who has added members that they are known here: somebody may wait for that."""
+        try:
+            link.submit(operations.taken(address, moment))
+        except LayerUnavailable:
+            pass
 
     def receive(self, link: Link, key: bytes, data: bytes) -> tuple[str, Message] | None:
         """Take in what was taken from the list *key* for one who waits. Returns: what is next."""
@@ -79,6 +91,7 @@ class Incoming:
             self._hub.arrived(*read, (deadline_of(data) - now) / 1000)
 
     def _take_mail(self, link: Link, address: str, data: bytes) -> None:
+        stamp, data = read_stamp(data)
         if deadline_of(data) <= link.time.now():
             self._hub.book_expired(address)
             return
@@ -89,9 +102,10 @@ class Incoming:
         elif element.kind == Kind.GROUP:
             hub.send_here(target, content)
         elif element.kind == Kind.ADD:
-            hub.add_here(target, content)
+            hub.memberships.add_here(link, target, content, stamp)
+            self._added = stamp
         elif element.kind == Kind.DISCARD:
-            hub.discard_here(target, content)
+            hub.memberships.discard_here(link, target, content, stamp)
         elif element.kind == Kind.CLOSED:
             hub.note_closed(target)
         elif element.kind == Kind.WANT:

@@ -57,6 +57,7 @@ class Lease:
         """Renew it again and again; the first time *now*, or when a lease just taken is due."""
         if not now:
             self._last = wall_clock()
+        self._registered = self._reactor.seconds()
         self._renewal.start(RENEW_SECONDS, now=now)
 
     def stop(self) -> None:

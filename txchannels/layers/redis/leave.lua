@@ -5,7 +5,7 @@
 local prefix, hub = ARGV[1], ARGV[2]
 for at = 2, #ARGV do
   local key = prefix .. '{i:' .. ARGV[at] .. '}'
-  redis.call('UNLINK', key, key .. ':list', key .. ':counts', key .. ':paused')
+  redis.call('UNLINK', key, key .. ':list', key .. ':counts', key .. ':paused', key .. ':taken')
 end
 redis.call('ZREM', prefix .. '{hubs}:seen', hub)
 redis.call('HDEL', prefix .. '{hubs}:read', hub)

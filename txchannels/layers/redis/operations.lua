@@ -2,7 +2,8 @@
 --
 -- ARGV: the keys' prefix, then for each operation its letter and its arguments (as in
 -- operations.py). Returns: the server's time in milliseconds, then a verdict for each:
--- 0 or more is the number of those who had no room; FULL and CLOSED are below.
+-- 0 or more is the number of those who had no room, or when it was done, in microseconds;
+-- FULL and CLOSED are below.
 
 local FULL = -1
 local CLOSED = -2
@@ -16,6 +17,12 @@ local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counted = {}
+
+-- The moment of this batch: no two of different senders have the same.
+local moment = time[1] * 1000000 + time[2]
+
+-- What a change of a membership that its owner is told of begins with.
+local stamp = string.format('@%016.0f', moment)
 
 -- What has found no room in this batch: what follows it must not overtake it.
 local refused = {}
@@ -151,7 +158,7 @@ local function join(group, address, channel)
   redis.call('SADD', key .. ':of:' .. address, channel)
   redis.call('PEXPIRE', key .. ':owners', OWNED_MS)
   redis.call('PEXPIRE', key .. ':of:' .. address, OWNED_MS)
-  return 0
+  return moment
 end
 
 local function leave(group, address, channel)
@@ -161,7 +168,7 @@ local function leave(group, address, channel)
   if redis.call('EXISTS', members) == 0 then
     redis.call('HDEL', key .. ':owners', address)
   end
-  return 0
+  return moment
 end
 
 local operations = {
@@ -176,16 +183,13 @@ local operations = {
   l = { 3, leave },
   -- group, address, channel, keep, element: a membership that its owner does not know yet
   f = { 5, function(group, address, channel, keep, element)
-    local verdict = to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, element)
-    if verdict == 0 then
-      join(group, address, channel)
-    end
-    return verdict
+    local verdict = to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamp .. element)
+    return verdict == 0 and join(group, address, channel) or verdict
   end },
   -- group, address, channel, keep, element: the end of one
   d = { 5, function(group, address, channel, keep, element)
     leave(group, address, channel)
-    return to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, element)
+    return to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamp .. element)
   end },
   -- group, channel, milliseconds until it lapses, capacity
   u = { 4, function(group, channel, lapse, capacity)
@@ -217,6 +221,15 @@ local operations = {
   q = { 1, function(address)
     return redis.call('DEL', prefix .. '{i:' .. address .. '}:paused')
   end },
+  -- address, moment, milliseconds: what was put into its inbox until then is taken
+  t = { 3, function(address, taken, keep)
+    local key = prefix .. '{i:' .. address .. '}:taken'
+    redis.call('HSET', key, 'until', taken)
+    redis.call('PEXPIRE', key, keep)
+    return 0
+  end },
+  -- nothing: tells when it was done
+  s = { 0, function() return moment end },
   -- name
   x = { 1, function(name)
     return redis.call('DEL', prefix .. '{c:' .. name .. '}')

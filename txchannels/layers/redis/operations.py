@@ -30,6 +30,8 @@ __all__ = [
     "pause",
     "resume",
     "resume_all",
+    "stamp",
+    "taken",
     "to_channel",
     "to_group",
     "to_inbox",
@@ -44,6 +46,9 @@ CLOSED: Final = -2
 
 #: How much longer than its messages a list is kept, in milliseconds.
 SLACK_MS = 5_000
+
+#: How long it is known what a hub has taken; nobody waits so long for that.
+TAKEN_MS = 60_000
 
 
 class Script:
@@ -78,17 +83,17 @@ def to_group(group: str, except_for: Iterable[str], keep_ms: int, element: bytes
 
 
 def join(group: str, address: str, channel: str) -> Operation:
-    """Note that the owner of *address* has a member."""
+    """Note that the owner of *address* has a member. Verdict: when."""
     return "j", group, address, channel
 
 
 def leave(group: str, address: str, channel: str) -> Operation:
-    """Note that it has not any more."""
+    """Note that it has not any more. Verdict: when."""
     return "l", group, address, channel
 
 
 def forward_add(group: str, address: str, channel: str, keep_ms: int, element: bytes) -> Operation:
-    """As `join`, and tell the owner with *element*. Verdict: 0, FULL or CLOSED."""
+    """As `join`, and tell the owner with *element*. Verdict: when, FULL or CLOSED."""
     return "f", group, address, channel, keep_ms + SLACK_MS, element
 
 
@@ -122,6 +127,16 @@ def resume(address: str, channel: str) -> Operation:
 def resume_all(address: str) -> Operation:
     """Take what is sent to any channel of *address* again."""
     return "q", address
+
+
+def taken(address: str, moment: int) -> Operation:
+    """Note that what was put into the inbox at *address* until *moment* was taken."""
+    return "t", address, moment, TAKEN_MS
+
+
+def stamp() -> Operation:
+    """Do nothing. Verdict: when."""
+    return ("s",)
 
 
 def drop_channel(name: str) -> Operation:

@@ -27,8 +27,9 @@ MAX_BYTES = 128 * 2**20
 #: With so much on its way, nobody should add what can wait.
 CROWDED_BYTES = 16 * 2**20
 
-#: Who is a member and what is paused: no more of it than there are sockets and groups.
-UNBOUNDED = frozenset("jlpr")
+#: Who is a member and what is paused: no more of it than there are sockets and groups. And
+#: what tells others of what they have sent.
+UNBOUNDED = frozenset("jlprst")
 
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 2**20

@@ -15,8 +15,9 @@ from txchannels.layers.blocking import RECEIVE_SECONDS, HubBlocking
 from txchannels.layers.interfaces import CHANNEL, GROUP, Message, Send
 from txchannels.layers.names import check_channel, check_channels, check_group, owner_of
 from txchannels.layers.redis import pages
-from txchannels.layers.redis.awaited import Answers, AwaitedSends
-from txchannels.layers.redis.homewait import is_lasting, wait_for_home
+from txchannels.layers.redis.awaited import Answers, AwaitedSends, Crossing
+from txchannels.layers.redis.homes import report_membership
+from txchannels.layers.redis.homewait import TAKEN, is_lasting, wait_for_home
 from txchannels.layers.redis.link import MEMBERS
 from txchannels.layers.redis.losses import Losses
 from txchannels.layers.redis.operations import FULL, Script
@@ -54,7 +55,9 @@ class JoinedBlocking(HubBlocking):
     ) -> None:
         super().__init__(hub)
         self._joined = hub
-        self._call_from_thread = call_from_thread
+        crossing = Crossing(call_from_thread)
+        self._ask = crossing.ask
+        self._call = crossing.call
         self._lost = Losses(self._clock)
         self.flush = self._flush
 
@@ -184,6 +187,9 @@ class JoinedBlocking(HubBlocking):
     # Groups and the rest
 
     def group_add(self, group: str, channel: str) -> None:
+        if self._joined.memberships.is_elsewhere(check_channel(channel)):
+            self._add_elsewhere(check_group(group), channel)
+            return
         super().group_add(group, channel)
         self._wait_for_home(group, channel, is_member=True)
         # What is sent next may go by another way: it must not be faster.
@@ -194,6 +200,20 @@ class JoinedBlocking(HubBlocking):
     def group_discard(self, group: str, channel: str) -> None:
         super().group_discard(group, channel)
         self._wait_for_home(group, channel, is_member=False)
+
+    def _add_elsewhere(self, group: str, channel: str) -> None:
+        """Make another hub's *channel* a member, and wait until that hub knows."""
+        answers = Answers()
+        link = self._joined.memberships.add_elsewhere(group, channel, answers.expect())
+        [outcome] = answers.wait()
+        report_membership(channel, outcome)
+        if isinstance(outcome, LayerError) or outcome < 0:
+            return
+        ask = partial(link.run, TAKEN, link.prefix, address_of(channel), outcome)
+        try:
+            wait_for_home(lambda: bool(self._ask(link, ask)), self._clock)
+        except LayerUnavailable:
+            pass
 
     def _wait_for_home(self, group: str, channel: str, *, is_member: bool) -> None:
         """Wait until the hub that made *channel*, if another has, has changed its membership."""
@@ -252,47 +272,11 @@ class JoinedBlocking(HubBlocking):
                 found["messages_max_age"] = max(found["messages_max_age"], age)
         return found
 
-    # Crossing to the reactor
-
-    def _ask(self, link: Link, call: Callable[[], Deferred[Any]]) -> Any:
-        """What *call* gives, called in the reactor's thread.
-
-        Raises: LayerUnavailable.
-        """
-        answers = Answers()
-        done = answers.expect()
-
-        def ask() -> None:
-            if link.is_up:
-                call().addCallbacks(done, lambda failure: done(failure.value))
-            else:
-                done(LayerUnavailable(f"{link.name} is unavailable"))
-
-        self._call_from_thread(ask)
-        [outcome] = answers.wait()
-        if isinstance(outcome, LayerError):
-            raise outcome
-        if isinstance(outcome, Exception):
-            raise LayerUnavailable(f"{link.name}: {outcome}") from outcome
-        return outcome
-
     def _run(self, link: Link, script: Script, *arguments: Any) -> Any:
         """What a script of `pages` returns."""
         if script in pages.FIRST_SCRIPTS:
             return self._ask(link, partial(link.run_after, script, *arguments))
         return self._ask(link, partial(link.run, script, link.prefix, *arguments))
-
-    def _call(self, call: Callable[[], Any]) -> Any:
-        """What *call* returns, called in the reactor's thread."""
-        answers = Answers()
-        done = answers.expect()
-
-        def run() -> None:
-            done(call())
-
-        self._call_from_thread(run)
-        [outcome] = answers.wait()
-        return None if isinstance(outcome, LayerError) else outcome
 
 
 def _pop(link: Link, keys: Sequence[str]) -> Deferred[Any]:
