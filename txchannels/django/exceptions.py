@@ -17,6 +17,7 @@ __all__ = [
     "RequestAborted",
     "RequestTimeout",
     "ResponseLater",
+    "SendNotAvailableOnDemultiplexer",
     "WebsocketCloseException",
 ]
 
@@ -35,6 +36,10 @@ class RequestTimeout(OSError):
 
 class RequestAborted(OSError):
     """The client went away while its request's body was being read; nobody is answered."""
+
+
+class SendNotAvailableOnDemultiplexer(Exception):
+    """What is sent on a multiplexed socket needs a stream: it goes through the multiplexer."""
 
 
 class ChannelSocketException(Exception):
