@@ -111,7 +111,7 @@ class Incoming:
         elif element.kind == Kind.WANT:
             if hub.homes.is_home_of(target):
                 hub.spill.let_go(target)
-        elif target == OVER:
+        elif element.sender == OVER:
             link.register()
         elif element.sender != hub.address:
             hub.flush()

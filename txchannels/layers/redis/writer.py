@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OVER", "Config", "Writer"]
 
-#: The target of the element that says the end of a flush.
+#: The sender of the element that says the end of a flush: the codec lets it have no target.
 OVER = "over"
 
 #: Changes of memberships that a hub has not read yet, and what others share its inbox with.
@@ -139,7 +139,8 @@ class Writer:
 
     def flush(self, time: ServerTime, *, is_over: bool = False) -> bytes:
         """The element that tells a hub to forget all, or to register what it holds since then."""
-        return self._element(Kind.FLUSH, OVER if is_over else "", None, time)
+        sender = OVER if is_over else self._sender
+        return self._encode(Kind.FLUSH, "", None, sender, deadline=time.now() + self._keep)
 
     def _element(
         self,
