@@ -336,6 +336,14 @@ def test_tls_is_served(encrypted: Daemon, trust: ssl.SSLContext) -> None:
         assert response.read() == b"Hello, 127.0.0.1, https!"
 
 
+def test_a_client_that_says_what_it_speaks_is_served(encrypted: Daemon, certificate: Path) -> None:
+    """As every browser does (RFC 7301)."""
+    trust = ssl.create_default_context(cafile=str(certificate))
+    trust.set_alpn_protocols(["h2", "http/1.1"])
+    with ask_encrypted(encrypted, trust, "/") as response:
+        assert response.read() == b"Hello, 127.0.0.1, https!"
+
+
 def test_a_slow_reader_over_tls_costs_no_memory(encrypted: Daemon, trust: ssl.SSLContext) -> None:
     with ask_encrypted(encrypted, trust, "/") as response:
         response.read()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Protocol, ServerFactory
+from zope.interface import implementer
 
 from txchannels.protocols.http1 import HttpConnection
 
@@ -21,6 +22,7 @@ _MIN_REFUSED = 8
 _MAX_REFUSED = 128
 
 
+@implementer(IProtocolNegotiationFactory)
 class SiteFactory(ServerFactory):
     """Builds connections of *site*. Thread: the reactor's."""
 
@@ -28,6 +30,10 @@ class SiteFactory(ServerFactory):
 
     def __init__(self, site: Site) -> None:
         self._site = site
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What a TLS client may choose (RFC 7301); one that offers none of it is refused."""
+        return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """A connection; None, and Twisted closes it, for those that nothing can be said to."""
