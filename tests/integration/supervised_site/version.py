@@ -1,0 +1,3 @@
+"""What tells one edit of the code from the next."""
+
+VERSION = "one"

@@ -1,0 +1,111 @@
+"""Programs beside the daemon use its layer by its socket: the shell, a script, what forks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.integration.joined import WAIT
+from tests.integration.supervised import Site, Supervised
+
+pytestmark = pytest.mark.slow
+
+TELL = "from txchannels.django import Group; Group('room').send({'text': 'from the shell'})"
+
+CHANNELS = """
+from txchannels.django.asgi import channel_layers
+layer = channel_layers['default'].channel_layer.blocking
+layer.send('jobs', {'text': 'to myself'})
+print(layer.receive(['jobs'], block=True))
+print(sorted(one.partition('!')[0] for one in layer.group_channels('room')))
+"""
+
+
+@pytest.fixture(scope="module", params=["threads", "processes"])
+def daemon(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Supervised]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    layer = _layer(site)
+    processes = request.param == "processes"
+    daemon = (Supervised if processes else Threaded)(site, "--threads=4", environment=layer)
+    with daemon:
+        yield daemon
+        assert daemon.stop() == 0
+        assert not site.socket.exists()
+
+
+class Threaded(Supervised):
+    """The same without worker processes."""
+
+    def __init__(self, site: Site, *options: str, environment: dict[str, str]) -> None:
+        super().__init__(site, *options, processes=None, environment=environment)
+        self.options.remove(f"--socket={site.socket}")
+
+    def all_ready(self, generation: int | None = None) -> None:
+        """Its threads start as they are needed."""
+
+
+def _layer(site: Site) -> dict[str, str]:
+    backend = "txchannels.layers.ipc.IPCLayer"
+    return {"LAYER": json.dumps({"BACKEND": backend, "CONFIG": {"path": str(site.socket)}})}
+
+
+def shell(site: Site, code: str, *options: str) -> str:
+    ended = site.run("supervised_site/manage.py", "shell", *options, "-c", code, **_layer(site))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+def test_the_shell_sends_to_a_group_of_sockets(daemon: Supervised) -> None:
+    with ExitStack() as stack:
+        members = [stack.enter_context(daemon.connect("room")) for _ in range(3)]
+        members[0].send("all here")
+        for member in members:
+            assert str(member.recv(WAIT)).startswith("all here")
+        shell(daemon.site, TELL)
+        assert [member.recv(WAIT) for member in members] == ["from the shell"] * 3
+
+
+def test_the_shell_uses_channels_and_sees_groups(daemon: Supervised) -> None:
+    with daemon.connect("room") as member:
+        member.send("here")
+        assert str(member.recv(WAIT)).startswith("here")
+        said = shell(daemon.site, CHANNELS)
+    assert "('jobs', {'text': 'to myself'})" in said
+    assert "['txchannels." in said, "one socket, by the name of the daemon's inbox"
+
+
+def test_without_the_daemon_it_is_told_in_one_line(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    ended = site.run("supervised_site/manage.py", "shell", "-c", TELL, **_layer(site))
+    assert ended.returncode == 1
+    assert f"LayerUnavailable: {site.socket}: no daemon serves there" in ended.stderr
+
+
+def test_a_consumer_that_forks_sends_by_the_socket(tmp_path: Path) -> None:
+    """A child must not use its parent's connection."""
+    site = Site(tmp_path)
+    site.append(
+        "routing.py",
+        "def tell_room(message):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        try:\n"
+        "            Group('room').send({'text': 'from a child'}, immediately=True)\n"
+        "        finally:\n"
+        "            os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    Group('room').send({'text': 'from its parent'})\n\n\n"
+        "routing.insert(0, route('websocket.receive', tell_room, path='^/room$'))\n",
+    )
+    with Supervised(site, processes=1) as daemon, daemon.connect("room") as member:
+        for _ in range(3):
+            member.send("go")
+            assert [member.recv(WAIT), member.recv(WAIT)] == ["from a child", "from its parent"]
+        assert daemon.stop() == 0
