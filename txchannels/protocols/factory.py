@@ -31,7 +31,7 @@ class SiteFactory(ServerFactory):
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    def acceptableProtocols(self) -> list[bytes]:
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
         """What a TLS client may choose (RFC 7301); one that offers none of it is refused."""
         return [b"http/1.1"]
 
