@@ -28,7 +28,8 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from txchannels.errors import ConfigurationError, LayerError, LayerUnavailable
 from txchannels.layers.ipc.layer import AttachedLayer
-from txchannels.layers.ipc.link import Link, LinkSubscription
+from txchannels.layers.ipc.link import Link
+from txchannels.layers.ipc.subscription import LinkSubscription
 from txchannels.settings import WorkerSettings
 from txchannels.workers.board import BEGUN, MAX_MARK, Board
 from txchannels.workers.pace import Pace

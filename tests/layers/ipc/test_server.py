@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.layers.ipc.acting import DEAD, Stage, books
 from txchannels.layers.interfaces import CHANNEL, GROUP
-from txchannels.layers.ipc import server
+from txchannels.layers.ipc import calls, server
 from txchannels.layers.ipc.frames import VERSION, Word, encode
 
 
@@ -127,7 +127,20 @@ def test_a_second_subscription_of_one_number_drops_the_peer(stage):
 words = st.integers(-1, 18) | st.sampled_from(list(Word))
 names = st.sampled_from(["a", "b", "c?x", "mine!x", "mine!", "no name", "room"])
 methods = st.sampled_from(
-    [*server._PROMPT, *server._BLOCKING, *server._ASYNCHRONOUS, "__class__", "shutdown"]
+    [
+        "new_channel",
+        "is_wanted",
+        "offer",
+        "send",
+        "drop_channel",
+        "when_room",
+        "open_inbox",
+        "inbox",
+        *calls._BLOCKING,
+        "receive",
+        "__class__",
+        "shutdown",
+    ]
 )
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | names | st.binary()
 anything = st.recursive(
@@ -307,7 +320,7 @@ def test_a_group_of_more_members_than_a_frame_can_name_gets_its_message(stage, m
     actor = stage.actor()
     actor.call("open_inbox", "mine!")
     members = {f"mine!{n:090}" for n in range(20_000)}
-    inbox = actor.peer._inboxes["mine!"]
+    inbox = actor.peer._calls._inboxes["mine!"]
     for member in members:
         inbox.open(member.removeprefix("mine!"))
         stage.hub.group_add("room", member)
@@ -348,7 +361,7 @@ def test_a_receive_may_have_no_time(stage, seconds):
 def test_a_receive_waits_for_an_hour_at_most(stage):
     actor = stage.actor()
     actor.say(Word.CALL, 1, "receive", [["a"], True, float("inf")])
-    stage.turn(server.MAX_RECEIVE_SECONDS)
+    stage.turn(calls.MAX_RECEIVE_SECONDS)
     assert actor.heard() == [[Word.RESULT, 1, [None, None]]]
 
 

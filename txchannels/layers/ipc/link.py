@@ -17,13 +17,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zope.interface import implementer
-
 from txchannels.errors import LayerError, LayerUnavailable, MessageTooLarge
-from txchannels.layers.interfaces import ISubscription, Message, Send, Targets
+from txchannels.layers.interfaces import Message, Send, Targets
 from txchannels.layers.ipc.frames import VERSION, Decoder, Word, encode, error_from, kind_of
 
-__all__ = ["ANSWER_SECONDS", "Link", "LinkSubscription"]
+__all__ = ["ANSWER_SECONDS", "Link"]
+from txchannels.layers.ipc.subscription import LinkSubscription
 
 logger = logging.getLogger("txchannels")
 
@@ -403,67 +402,6 @@ class Link:
 
     def _tell_received(self, topic: str, value: Any) -> None:
         self.told(topic, value)
-
-
-@implementer(ISubscription)
-class LinkSubscription:
-    """See `ISubscription`.
-
-    Attributes:
-        deliver: Gets the message's number, its channel and itself.
-    """
-
-    def __init__(
-        self, link: Link, at: int, deliver: Callable[[int, str, Message], None], slack: int = 0
-    ) -> None:
-        self.deliver = deliver
-        self._link = link
-        self._at = at
-        self._slack = slack
-        self._is_cancelled = False
-        self._finished: deque[int] = deque()
-        self._lock = threading.Lock()
-        self._wanted = 0
-
-    def request(self, count: int) -> None:
-        with self._lock:
-            self._wanted += count
-            if 0 < self._wanted <= self._slack and not self._is_cancelled:
-                return
-        self.flush()
-
-    def finish(self, number: int) -> None:
-        """A message was run to its end; said with the next `request`, whoever's that is."""
-        self._finished.append(number)
-        if self._is_cancelled:
-            self.flush()  # there may be no next one
-
-    def flush(self) -> None:
-        """Send what waits to be asked and said."""
-        frame = self.take_frame()
-        if frame:
-            try:
-                self._link.request(frame)
-            except LayerUnavailable:
-                pass  # there is nobody to ask; whoever owns the link is told of its end
-
-    def take_frame(self) -> bytes:
-        """What waits to be asked and said; empty if there is nothing."""
-        with self._lock:
-            wanted, self._wanted = self._wanted, 0
-            finished = [self._finished.popleft() for _ in range(len(self._finished))]
-        if self._is_cancelled:
-            wanted = 0
-        return encode(Word.REQUEST, self._at, wanted, finished) if wanted or finished else b""
-
-    def cancel(self) -> int:
-        if self._is_cancelled:
-            return 0
-        self._is_cancelled = True
-        with self._lock:
-            unsaid = self._wanted
-        self.flush()
-        return unsaid + self._link.cancel(self._at)
 
 
 #: The links of this process; those that have ended may be among them.

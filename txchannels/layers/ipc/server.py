@@ -6,7 +6,6 @@ finished when it dies is booked as lost if it had begun, and given back if it ha
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.logger import Logger
 
 from txchannels.errors import LayerError, MessageTooLarge
-from txchannels.layers.interfaces import IBlockingLayer, IReactorLayer, Message, Targets
-from txchannels.layers.ipc.frames import VERSION, Decoder, FrameError, Word, encode, kind_of
+from txchannels.layers.interfaces import IBlockingLayer, IReactorLayer, Message
+from txchannels.layers.ipc.calls import Calls
+from txchannels.layers.ipc.frames import VERSION, Decoder, FrameError, Word, encode
 from txchannels.layers.ipc.lines import Failure, Lines
-from txchannels.layers.names import check_channel, check_channels
+from txchannels.layers.names import check_channels
 
 if TYPE_CHECKING:
     from txchannels.layers.hub import Hub
@@ -33,7 +33,6 @@ log = Logger()
 #: A peer that lets so much wait is of no use to anybody.
 MAX_UNSENT_BYTES = 64 * 2**20
 
-MAX_RECEIVE_SECONDS = 3600.0
 
 #: The numbers of messages go round, and a board has a place for each: none is given to two
 #: messages at a time.
@@ -109,17 +108,16 @@ class Peer:
         self._decoder = Decoder()
         self._lines = Lines(served)
         self._subscriptions: dict[int, Any] = {}
-        self._receiving: set[_Receiving] = set()
-        self._inboxes: dict[str, Any] = {}
+        self._calls = Calls(self, served)
         self._is_welcome = False
-        self._is_open = True
+        self.is_open = True
         self._count = 0
         self._thread = threading.get_ident()
         self._lock = threading.Lock()
         self._out: list[bytes] = []
         self._is_flushing = False
         self._words: dict[int, Callable[..., None]] = {
-            Word.CALL: self._call_received,
+            Word.CALL: self._calls.received,
             Word.SEND: self._send_received,
             Word.SUBSCRIBE: self._subscribe_received,
             Word.REQUEST: self._request_received,
@@ -178,7 +176,7 @@ class Peer:
 
     def drop(self, reason: str) -> None:
         """End the connection."""
-        if self._is_open:
+        if self.is_open:
             log.warn("The connection of {peer} is dropped: {reason}", peer=self, reason=reason)
             self._wire.drop()
 
@@ -202,7 +200,7 @@ class Peer:
                 if do is None:
                     raise FrameError(f"no word has the number {word}")
                 do(*fields)
-                if not self._is_open:
+                if not self.is_open:
                     return
         except (LayerError, TypeError, ValueError, KeyError) as error:
             # A mistake in one call is answered there; this is no client of ours.
@@ -262,10 +260,10 @@ class Peer:
             self.put(Word.DELIVER, at, number, channel, message)
         except (TypeError, MessageTooLarge) as error:
             self.running.pop(number, None)
-            self.soon(partial(self._lose, channel, error))
+            self.soon(partial(self.lose, channel, error))
             self.soon(partial(self._request_received, at, 1, ()))
 
-    def _lose(self, channel: str, error: Exception) -> None:
+    def lose(self, channel: str, error: Exception) -> None:
         """A message that was taken for this peer cannot be sent to it."""
         log.error("A message on {channel} is lost: {error}", channel=channel, error=error)
         self._served.hub.book_lost(channel)
@@ -283,121 +281,15 @@ class Peer:
         subscription = self._subscriptions.pop(at, None)
         self.put(Word.CANCELLED, at, 0 if subscription is None else subscription.cancel())
 
-    # Calls
-
-    def _call_received(self, number: int, method: str, arguments: list[Any]) -> None:
-        asynchronous = _ASYNCHRONOUS.get(method)
-        try:
-            if asynchronous is not None:
-                asynchronous(self, number, *arguments)
-                return
-            prompt = _PROMPT.get(method)
-            if prompt is not None:
-                self._answer(number, prompt(self, *arguments))
-            elif method in _BLOCKING:
-                call = partial(getattr(self._served.blocking, method), *arguments)
-                self._served.in_thread(call, partial(self._answer, number))
-            else:
-                raise TypeError(f"There is no call {method!r:.80}")
-        except (LayerError, TypeError, ValueError) as error:
-            self._answer(number, error)
-
-    def _answer(self, number: int, outcome: Any) -> None:
-        if not self._is_open or not number:
-            return
-        if isinstance(outcome, BaseException):
-            self.put(Word.ERROR, number, kind_of(outcome), str(outcome))
-            return
-        try:
-            self.put(Word.RESULT, number, outcome)
-        except (TypeError, MessageTooLarge) as error:
-            self.put(Word.ERROR, number, kind_of(error), str(error))
-
-    def _receive(self, number: int, channels: list[str], block: bool, timeout: float) -> None:
-        names = check_channels(channels)
-        if not block:
-            call = partial(self._served.blocking.receive, names)
-            self._served.in_thread(call, partial(self._answer_taken, number))
-            return
-        random.shuffle(names)  # a busy channel must not starve a quiet one
-        receiving = _Receiving(self, number, min(float(timeout), MAX_RECEIVE_SECONDS))
-        self._receiving.add(receiving)
-        receiving.start(self._served, names)
-
-    def received_for(self, receiving: _Receiving, number: int, taken: Any) -> None:
-        """A `receive` has come to its end."""
-        self._receiving.discard(receiving)
-        self._answer_taken(number, taken)
-
-    def _answer_taken(self, number: int, outcome: Any) -> None:
-        """Answer a `receive`. What nobody can be told of is the next again."""
-        if isinstance(outcome, BaseException) or outcome[0] is None:
-            self._answer(number, outcome)
-        elif not self._is_open or not number:
-            self._served.hub.take_back([outcome])
-        else:
-            try:
-                self.put(Word.RESULT, number, outcome)
-            except (TypeError, MessageTooLarge) as error:
-                self._lose(outcome[0], error)
-                self.put(Word.RESULT, number, (None, None))
-
-    def _offer(self, channel: str, message: Message) -> bool:
-        return self._served.layer.offer(check_channel(channel), _check_message(message))
-
-    def _send(self, channel: str, message: Message) -> None:
-        self._served.layer.send(check_channel(channel), _check_message(message))
-
-    def _when_room(self, channel: str, callback: int) -> None:
-        self._served.layer.when_room(check_channel(channel), partial(self._called_back, callback))
-
-    def _called_back(self, callback: int) -> None:
-        if self._is_open:
-            self.put(Word.CALLBACK, callback)
-
-    # Inboxes
-
-    def _open_inbox(self, prefix: str) -> None:
-        deliver = partial(self._batch_came, prefix)
-        self._inboxes[prefix] = self._served.layer.open_inbox(prefix, deliver)
-
-    def _batch_came(self, prefix: str, batch: list[tuple[Targets, Message]]) -> None:
-        if not self._is_open:
-            return
-        for targets, message in batch:
-            self._put_batch(prefix, targets, message)
-
-    def _put_batch(self, prefix: str, targets: Targets, message: Message) -> None:
-        try:
-            self.put(Word.BATCH, prefix, targets, message)
-        except (TypeError, MessageTooLarge) as error:
-            if isinstance(targets, str):
-                self._lose(targets, error)
-            elif len(targets) == 1:
-                self._lose(targets[0], error)
-            else:  # a group may have more members than one frame can name
-                half = len(targets) // 2
-                self._put_batch(prefix, targets[:half], message)
-                self._put_batch(prefix, targets[half:], message)
-
-    def _inbox(self, prefix: str, verb: str, name: str) -> None:
-        inbox = self._inboxes.get(prefix)
-        if inbox is None or verb not in ("open", "close", "leave_groups", "pause", "resume"):
-            raise ValueError(f"There is no inbox {prefix!r:.99} with a {verb!r:.20}")
-        getattr(inbox, verb)(name)
-
     # The end
 
     def lost(self) -> None:
         """The connection has ended: the process is dead, or as good as dead to the hub."""
-        self._is_open = False
+        self.is_open = False
         for subscription in self._subscriptions.values():
             subscription.cancel()
         self._subscriptions.clear()
-        for receiving in list(self._receiving):
-            receiving.end()
-        for inbox in self._inboxes.values():
-            self._served.hub.close_inbox(inbox)
+        self._calls.end()
         self.ended(self._settle_running())
 
     def _settle_running(self) -> list[tuple[int, str, Message]]:
@@ -417,74 +309,6 @@ class Peer:
                 untouched.append((channel, message))
         self._served.hub.take_back(untouched)
         return lost
-
-
-class _Receiving:
-    """One `receive` that waits."""
-
-    def __init__(self, peer: Peer, number: int, seconds: float) -> None:
-        self._peer = peer
-        self._number = number
-        self._seconds = seconds
-        self._taken: tuple[str, Message] | None = None
-
-    def start(self, served: Served, names: list[str]) -> None:
-        self._timeout = served.reactor.callLater(max(0.0, self._seconds), self._timed_out)
-        self._subscription = served.layer.subscribe(names, self._deliver)
-        self._subscription.request(1)
-
-    def _deliver(self, channel: str, message: Message) -> None:
-        """Thread: whoever's; the hub's lock is held."""
-        self._taken = channel, message
-        self._peer.soon(self.end)
-
-    def _timed_out(self) -> None:
-        if self._subscription.cancel():
-            self._peer.received_for(self, self._number, (None, None))
-
-    def end(self) -> None:
-        """It has come to its end, or nobody waits for it any more."""
-        if self._timeout.active():
-            self._timeout.cancel()
-        self._subscription.cancel()
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            self._peer.received_for(self, self._number, taken)
-
-
-#: Calls that may wait for other hosts; those of the blocking face.
-_BLOCKING = frozenset(
-    (
-        "group_add",
-        "group_discard",
-        "group_channels",
-        "send_group",
-        "flush",
-        "global_statistics",
-        "channel_statistics",
-    )
-)
-
-#: Calls that return at once.
-_PROMPT: dict[str, Callable[..., Any]] = {
-    "new_channel": lambda peer, pattern: peer._served.layer.new_channel(pattern),  # noqa: SLF001
-    "is_wanted": lambda peer, channel: peer._served.layer.is_wanted(channel),  # noqa: SLF001
-    "offer": Peer._offer,  # noqa: SLF001
-    "send": Peer._send,  # noqa: SLF001
-    "drop_channel": lambda peer, channel: peer._served.layer.drop_channel(channel),  # noqa: SLF001
-    "when_room": Peer._when_room,  # noqa: SLF001
-    "open_inbox": Peer._open_inbox,  # noqa: SLF001
-    "inbox": Peer._inbox,  # noqa: SLF001
-}
-
-#: Calls that answer for themselves.
-_ASYNCHRONOUS: dict[str, Callable[..., None]] = {"receive": Peer._receive}  # noqa: SLF001
-
-
-def _check_message(message: Any) -> Message:
-    if type(message) is not dict:
-        raise TypeError(f"A message must be a dict, not {message!r:.80}")
-    return message
 
 
 def _is_gone(process_id: int) -> bool:
