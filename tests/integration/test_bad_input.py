@@ -10,6 +10,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 import pytest
 
 from tests.integration.daemon import TWISTD, WAIT_SECONDS, Daemon, bare_environment, run_twistd
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -382,10 +383,11 @@ def test_in_the_background_the_log_says_it_and_the_program_that_was_started_ends
         )
     assert ended.returncode == 1
     assert "--endpoint 'tcp:port=" in ended.stderr + ended.stdout
+    # The daemon says how it went, and ends after that.
+    wait_until(lambda: not (site / "pid").exists(), "the daemon has ended")
     log = (site / "log").read_text()
     assert log.count("cannot listen there: [Errno 98] Address already in use") == 1
     assert "Traceback" not in log
-    assert not (site / "pid").exists()
 
 
 # A worker
