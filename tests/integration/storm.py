@@ -19,8 +19,7 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.integration.joined import wait
-from tests.integration.supervised import Supervised
+from tests.integration.supervised import Supervised, wait
 
 __all__ = ["Account", "Storm", "kill_workers", "lost_with"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
@@ -17,13 +19,20 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from tests.integration.daemon import Daemon, bare_environment
-from tests.integration.joined import WAIT, Notes, wait
+from tests.integration.joined import Notes
+from tests.integration.joined import wait as wait_for
 from txchannels.layers.ipc.link import Link
 from txchannels.layers.ipc.sockets import dial
 
-__all__ = ["SETTINGS", "Site", "Supervised", "is_alive", "stopped", "workers_of"]
+__all__ = ["SETTINGS", "WAIT", "Site", "Supervised", "is_alive", "stopped", "wait", "workers_of"]
 
 SETTINGS = "supervised_site.settings"
+#: A guard against hanging, not a measure: processes that import Django need the processor, and
+#: there may be many of them, and others.
+WAIT = 90.0
+
+wait = partial(wait_for, seconds=WAIT)
+
 TEMPLATE = Path(__file__).parent / "supervised_site"
 
 _STATUS = re.compile(r"(?:(\d+) connections; )?(\d+) workers? of generation (\d+)(.*)")
@@ -78,7 +87,7 @@ class Site:
             env=bare_environment(self.folder, **self.environment(**more)),
             capture_output=True,
             text=True,
-            timeout=2 * WAIT,
+            timeout=WAIT,
             check=False,
         )
 
@@ -128,6 +137,15 @@ class Supervised(Daemon):
             raise
         return self
 
+    def wait_for(self, text: str, seconds: float = WAIT) -> str:
+        return super().wait_for(text, seconds)
+
+    def wait(self, seconds: float = WAIT) -> int:
+        return super().wait(seconds)
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = WAIT) -> int:
+        return super().stop(number, seconds)
+
     def kill(self) -> None:
         if self._link is not None:
             self._link.close()
@@ -144,7 +162,7 @@ class Supervised(Daemon):
             self._link = dial(str(self.site.socket))
             self._link.told = lambda topic, value: self._said.put((topic, value))
         self._link.tell(order)
-        topic, value = self._said.get(timeout=2 * WAIT)
+        topic, value = self._said.get(timeout=WAIT)
         assert topic in ("status", "outcome"), (topic, value)
         return value
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.daemon import Daemon, run_twistd
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import SETTINGS, Site, Supervised, is_alive, stopped
+from tests.integration.supervised import SETTINGS, WAIT, Site, Supervised, is_alive, stopped, wait
 from tests.servers import RedisServer
 from txchannels.layers.ipc.frames import MAX_FRAME_BYTES, VERSION, Word, encode
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import Site, Supervised, workers_of
+from tests.integration.supervised import WAIT, Site, Supervised, wait, workers_of
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import Site, Supervised, is_alive, stopped
+from tests.integration.supervised import WAIT, Site, Supervised, is_alive, stopped, wait
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.joined import WAIT
-from tests.integration.supervised import Site, Supervised
+from tests.integration.supervised import WAIT, Site, Supervised
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import Site, Supervised, is_alive
+from tests.integration.supervised import WAIT, Site, Supervised, is_alive, wait
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +102,7 @@ def test_who_asks_during_a_reload_gets_what_is_on_the_disk_then(daemon: Supervis
         daemon.wait_for(f"workers of generation {generation + 1} are started")
         daemon.site.set_version("asked-meanwhile")
         others = [threads.submit(daemon.site.order, "reload") for _ in range(2)]
-        endings = [one.result(3 * WAIT) for one in (first, *others)]
+        endings = [one.result(WAIT) for one in (first, *others)]
     assert {one.returncode for one in endings} == {0}
     assert version(daemon) == "asked-meanwhile"
     # Both of those who asked during it may have been one, or not: there is no third.

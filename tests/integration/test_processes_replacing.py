@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.joined import WAIT, wait
 from tests.integration.storm import Storm
-from tests.integration.supervised import Site, Supervised, stopped
+from tests.integration.supervised import WAIT, Site, Supervised, stopped, wait
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +106,7 @@ def test_those_that_have_done_enough_are_replaced_and_no_client_notices(
         stopped(Supervised(site, option, "--threads=4", processes=2)) as daemon,
         Storm(daemon, sockets=10, visitors=2, pause=0.1, page=page) as storm,
     ):
-        wait(lambda: daemon.tells()["recycled"] >= TIMES, "they are replaced", 3 * WAIT)
+        wait(lambda: daemon.tells()["recycled"] >= TIMES, "they are replaced")
         storm.goes_on()
         storm.end()
         told, account = daemon.tells(), storm.account

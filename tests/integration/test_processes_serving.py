@@ -16,8 +16,7 @@ import httpx
 import pytest
 
 from tests.integration.daemon import bare_environment, run_twistd
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import SETTINGS, Site, Supervised, stopped
+from tests.integration.supervised import SETTINGS, WAIT, Site, Supervised, stopped, wait
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.slow

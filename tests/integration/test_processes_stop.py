@@ -13,8 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import Site, Supervised, is_alive, workers_of
+from tests.integration.supervised import WAIT, Site, Supervised, is_alive, wait, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +148,7 @@ def test_workers_end_when_the_daemon_is_killed(
         assert workers_of(site)
         daemon.process.kill()
         daemon.process.wait()
-        wait(lambda: not workers_of(site), "the workers end", 2 * WAIT)
+        wait(lambda: not workers_of(site), "the workers end")
     assert site.socket.exists(), "a killed daemon removes nothing"
     with Supervised(site) as again:
         assert again.get("hello").status_code == 200

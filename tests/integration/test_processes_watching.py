@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.joined import WAIT, wait
-from tests.integration.supervised import Site, Supervised, workers_of
+from tests.integration.supervised import WAIT, Site, Supervised, wait, workers_of
 
 pytestmark = pytest.mark.slow
 

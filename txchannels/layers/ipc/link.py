@@ -32,7 +32,7 @@ ANSWER_SECONDS = 10.0
 _READ_BYTES = 262_144
 
 #: Frames that wait for one that goes with them.
-MAX_HELD = 4
+MAX_HELD = 64
 
 #: A system call's timeout, as the kernel takes it.
 _TIMEVAL = struct.Struct("@ll")
