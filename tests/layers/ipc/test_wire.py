@@ -47,7 +47,7 @@ def test_what_a_program_said_last_is_heard_though_it_cannot_be_answered(daemon, 
             sock.sendall(encode(Word.SEND, 0, 5.0, [send]))
         sock.close()
         peer.ping()
-        peer._flush()
+        peer.flush()
 
     daemon.turning.call(end)
     wait_until(lambda: peer not in daemon.server.peers, "the end is seen")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,7 +63,8 @@ class Served:
         reactor: The reactor.
         in_thread: Runs a callable that may block, then tells of its result or exception in
             the reactor's thread. A hub that never waits needs none.
-        expiry_seconds: As of the hub.
+        is_reading: Whether frames of some peer are being done.
+        written: The peers that something is to be sent to when that is over.
     """
 
     hub: Hub
@@ -71,7 +72,8 @@ class Served:
     blocking: IBlockingLayer
     reactor: Any
     in_thread: Callable[[Callable[[], Any], Callable[[Any], None]], None]
-    is_local: bool = True
+    is_reading: bool = False
+    written: list[Peer] = field(default_factory=list)
 
 
 class Peer:
@@ -146,7 +148,11 @@ class Peer:
             if self._is_flushing:
                 return
             self._is_flushing = True
-        self.soon(self._flush)
+        served = self._served
+        if served.is_reading and threading.get_ident() == self._thread:
+            served.written.append(self)  # goes out when all that was read is done
+        else:
+            self.soon(self.flush)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call it in the reactor's thread, in its next turn. Thread: any."""
@@ -156,7 +162,8 @@ class Peer:
         else:
             reactor.callFromThread(call)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is to be sent."""
         with self._lock:
             out, self._out = self._out, []
             self._is_flushing = False
@@ -183,14 +190,16 @@ class Peer:
     def close(self) -> None:
         """End the connection when all is sent."""
         if self._is_flushing:
-            self._flush()
+            self.flush()
         self._wire.finish()
 
     # In
 
     def received(self, data: bytes) -> None:
         """Do what the frames in *data* ask for."""
-        self.last_heard = self._served.reactor.seconds()
+        served = self._served
+        self.last_heard = served.reactor.seconds()
+        served.is_reading = True
         try:
             for word, *fields in self._decoder.feed(data):
                 if not self._is_welcome:
@@ -205,6 +214,11 @@ class Peer:
         except (LayerError, TypeError, ValueError, KeyError) as error:
             # A mistake in one call is answered there; this is no client of ours.
             self.drop(f"it sent {error}")
+        finally:
+            served.is_reading = False
+            written, served.written = served.written, []
+            for peer in written:
+                peer.flush()
 
     def _hello_received(self, word: int, fields: list[Any]) -> None:
         if word != Word.HELLO or not fields:
