@@ -121,6 +121,7 @@ class SocketService(Service):
 
     Attributes:
         server: Serves worker processes, too.
+        refused: Called when another daemon serves there, and this one does without.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class SocketService(Service):
         setting: str | None,
         told: Callable[[Peer, str, Any], None],
     ) -> None:
+        self.refused: Callable[[], None] = lambda: None
         self.server = HubServer(served, told)
         self._path = path
         self._setting = setting
@@ -142,6 +144,7 @@ class SocketService(Service):
             if self._setting is not None:
                 give_up(error)
             log.warn("{error}. Until then, this daemon is reloaded by SIGHUP alone", error=error)
+            self.refused()
             return
         self.server.listen()
 
@@ -315,6 +318,10 @@ class FleetService(Service):
             pass  # nobody waits any more
 
     # What others ask
+
+    def do_without_socket(self) -> None:
+        """Let no process that is forked by a worker talk to whoever serves at the path."""
+        self._orders["socket"] = ""
 
     def use(self, settings: Settings) -> None:
         """Start processes with these settings from now on."""

@@ -147,6 +147,7 @@ class Supervised(Command):
             facts_changed=self._facts_changed,
             has_no_workers=self._has_no_workers,
         )
+        socket.refused = self.fleet.do_without_socket
         self._files = Watch(reactor, self._reload) if settings.processes.reload else None
         if self._files is not None:
             self.fleet.files_found = self._files.look_at

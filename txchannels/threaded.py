@@ -190,7 +190,7 @@ def _report(settings: Settings, loaded: LoadedSite, command: str) -> Iterator[st
         yield f"  threads    none: twistd {WORKER} runs views and consumers"
     else:
         if settings.processes.count is not None:
-            yield f"  processes  {settings.processes.count}, each with the threads below"
+            yield f"  processes  {settings.processes.count}, each with threads of its own"
         yield f"  threads    up to {settings.workers.threads}"
         for channel in sorted(select_channels(loaded.channels, settings.workers)):
             yield f"  channel    {channel}"

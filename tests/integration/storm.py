@@ -168,10 +168,15 @@ class Storm:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._is_under_way.wait(GUARD_SECONDS)
+        try:
+            assert self._is_under_way.wait(GUARD_SECONDS)
+            if self._failure is None:
+                self.goes_on()
+        except BaseException:
+            self.is_over = True
+            raise
         if self._failure is not None:
             raise self._failure
-        self.goes_on()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,9 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
@@ -31,12 +30,15 @@ SETTINGS = "supervised_site.settings"
 #: there may be many of them, and others.
 WAIT = 90.0
 
-wait = partial(wait_for, seconds=WAIT)
-
 TEMPLATE = Path(__file__).parent / "supervised_site"
 
 _STATUS = re.compile(r"(?:(\d+) connections; )?(\d+) workers? of generation (\d+)(.*)")
 _READY = re.compile(r"Worker \d+ of generation (\d+) \(pid (\d+)\) is ready")
+
+
+def wait(condition: Callable[[], Any], what: str, seconds: float = WAIT) -> Any:
+    """What *condition* gives, as soon as that is true."""
+    return wait_for(condition, what, seconds)
 
 
 class Site:

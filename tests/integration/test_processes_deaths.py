@@ -215,6 +215,8 @@ def test_what_it_has_started_holds_nothing_up(tmp_path: Path) -> None:
     with Supervised(Site(tmp_path), processes=1) as daemon:
         pid, child = map(int, daemon.get("leave_child").text.split())
         try:
+            # The view has answered, and may still run.
+            wait(lambda: daemon.tells()["workers"][0]["running"] == 0, "nothing runs")
             os.kill(pid, signal.SIGKILL)
             assert daemon.get("hello").status_code == 200
             daemon.all_ready()

@@ -120,6 +120,11 @@ class AttachedLayer:
             if not self._link.is_open:
                 raise LayerUnavailable("The daemon is gone")
             return self._link
+        if not self._path:
+            raise LayerUnavailable(
+                "A process that a consumer has forked cannot send: its daemon has no socket of "
+                "its own; give it one with --socket"
+            )
         return dial(self._path)
 
     def __str__(self) -> str:
