@@ -16,6 +16,7 @@ __all__ = [
     "MessageTooLarge",
     "PeerError",
     "TxchannelsError",
+    "Unanswered",
 ]
 
 
@@ -57,6 +58,10 @@ class MessageTooLarge(LayerError):
 
 class LayerUnavailable(LayerError):
     """The layer's server cannot be reached now."""
+
+
+class Unanswered(LayerUnavailable):
+    """The layer's server was lost before it answered: it may have done what was asked, or not."""
 
 
 class ConfigurationError(TxchannelsError):

@@ -18,10 +18,13 @@ from txchannels.errors import ConfigurationError, LayerError
 from txchannels.lifecycle import Stop, give_up
 from txchannels.messages import GAP_CHANNEL, Gap
 from txchannels.settings import WorkerSettings
+from txchannels.workers.concurrency import Concurrency
 from txchannels.workers.pace import Pace
 from txchannels.workers.pool import Pool
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
     from txchannels.django.bootstrap import LoadedSite
 
 __all__ = ["LayerService", "WorkerService", "join_layer", "select_channels"]
@@ -144,8 +147,11 @@ class WorkerService(Service):
         )
         pace = Pace(settings.switch_interval_seconds, lambda: self.pool.done, self.pool.turns)
         self._layer = layer
+        self._reactor = reactor
         self._pace = LoopingCall(pace.tick)
         self._pace.clock = reactor
+        self._concurrency = Concurrency(self.pool)
+        self._look: IDelayedCall | None = None
         self._site = site
         self._stop = stop
 
@@ -157,6 +163,10 @@ class WorkerService(Service):
             give_up(error)
         self.pool.start(self._layer.subscribe, self.channels)
         self._pace.start(PACE_SECONDS, now=False)
+        self._look_at_load()
+
+    def _look_at_load(self) -> None:
+        self._look = self._reactor.callLater(self._concurrency.look(), self._look_at_load)
 
     @inlineCallbacks
     def stopService(self) -> Any:
@@ -168,6 +178,9 @@ class WorkerService(Service):
         yield self._stop.wait_until(lambda: not self.pool.threads)
         if self._pace.running:
             self._pace.stop()
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def _report_running(self) -> None:
         """Say which consumers are given up, and where they are."""

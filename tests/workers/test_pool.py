@@ -485,3 +485,72 @@ def test_what_runs_can_be_told_from_what_ran_before(steps):
         assert len(first) == len(second) == 1
         assert first != second
         steps.end()
+
+
+# Serial: one thread runs all
+
+
+def test_serial_one_thread_runs_what_waits_though_others_are_allowed(steps):
+    with Worked(steps, threads=8) as worked:
+        worked.pool.is_serial = True
+        worked.send(5)
+        for count in range(1, 6):
+            steps.wait_begun()
+            assert worked.pool.has_ready == (count < 5)
+            assert worked.pool.threads == 1
+            steps.end()
+        wait_until(lambda: worked.pool.done == 5)
+        assert set(steps.threads) == {steps.threads[0]}
+
+
+def test_serial_ends_at_once_for_what_waits_behind_a_message(steps):
+    with Worked(steps, threads=8) as worked:
+        worked.pool.is_serial = True
+        worked.send(4)
+        steps.wait_begun()
+        worked.pool.is_serial = False
+        steps.wait_begun(3)
+        assert worked.pool.threads == 4
+        steps.end(4)
+
+
+def test_serial_takes_what_comes_between_two_messages():
+    ran = []
+    with Worked(ran.append, threads=4) as worked:
+        worked.pool.is_serial = True
+        for _ in range(2000):
+            worked.send()
+        wait_until(lambda: worked.pool.done == 2000)
+        assert ran == sorted(ran)
+
+
+def test_serial_or_not_may_change_at_any_moment():
+    done = []
+    with Worked(done.append, threads=8) as worked:
+        for turn in range(3000):
+            worked.send()
+            worked.pool.is_serial = turn % 3 == 0
+        wait_until(lambda: worked.pool.done == 3000)
+    assert sorted(done) == list(range(3000))
+
+
+def test_a_pool_that_stops_is_serial_no_more(steps):
+    with Worked(steps, threads=4) as worked:
+        worked.pool.is_serial = True
+        worked.send(3)
+        steps.wait_begun()
+        worked.pool.stop()
+        steps.wait_begun(2)
+        worked.pool.is_serial = True
+        assert not worked.pool.is_serial
+        steps.end(3)
+
+
+def test_a_pool_counts_what_was_begun(steps):
+    with Worked(steps, threads=2) as worked:
+        worked.send(3)
+        steps.wait_begun(2)
+        assert (worked.pool.begun, worked.pool.done) == (2, 0)
+        steps.end(3)
+        wait_until(lambda: worked.pool.done == 3)
+        assert worked.pool.begun == 3

@@ -4,7 +4,8 @@ A message goes to the thread that was used last, so that no more threads (and da
 connections) exist than the load needs. One thread at a time is woken: when it has
 begun its message and more wait, it wakes the next. So code that computes, which holds
 the interpreter anyway, is run by few threads in long turns, and code that blocks, which
-lets the interpreter go, is joined by another thread at once.
+lets the interpreter go, is joined by another thread at once. Or it is serial, while
+somebody sees to that (`concurrency`): one thread runs all messages, one after another.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ class Pool:
         self._starter = threading.Thread(
             target=self._start_threads, name="txchannels-worker-starter", daemon=True
         )
+        self._is_serial = False
+        #: How many messages were begun.
+        self.begun = 0
         #: How many messages were run.
         self.done = 0
 
@@ -108,7 +112,7 @@ class Pool:
         """Take a message that a thread is free for; the layer calls it."""
         with self._lock:
             self._ready.append((channel, message))
-            if not self._waking:
+            if not self._waking and not (self._is_serial and self._busy):
                 self._wake_one()
 
     def _wake_one(self) -> None:
@@ -195,9 +199,10 @@ class Pool:
                 if self._ready:
                     item = self._ready.popleft()
                     self._busy += 1
+                    self.begun += 1
                     thread.begun += 1
                     thread.running = item[0]
-                    if self._ready and not self._waking:
+                    if self._ready and not self._waking and not self._is_serial:
                         self._wake_one()
                     return item
                 if self._is_stopping:
@@ -268,8 +273,20 @@ class Pool:
 
     @property
     def has_ready(self) -> bool:
-        """Whether a message waits for a thread: one will take it at once."""
+        """Whether a message waits for a thread: one will take it at once, or the one that runs."""
         return bool(self._ready)
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether a message waits for those before it, though there are threads."""
+        return self._is_serial
+
+    @is_serial.setter
+    def is_serial(self, is_serial: bool) -> None:
+        with self._lock:
+            self._is_serial = is_serial and self._subscription is not None
+            if not self._is_serial and self._ready and not self._waking:
+                self._wake_one()
 
     def turns(self) -> set[tuple[int, int]]:
         """What runs now, as values to compare: a thread's identifier and which of its messages."""
@@ -292,6 +309,7 @@ class Pool:
         if subscription is None:
             return
         subscription.cancel()
+        self.is_serial = False
         with self._lock:
             self._is_stopping = True
             idle, self._idle = self._idle, []

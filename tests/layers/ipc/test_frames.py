@@ -10,7 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from txchannels.errors import ChannelClosed, ChannelFull, LayerUnavailable, MessageTooLarge
+from txchannels.errors import (
+    ChannelClosed,
+    ChannelFull,
+    LayerUnavailable,
+    MessageTooLarge,
+    Unanswered,
+)
 from txchannels.layers.ipc.frames import (
     MAX_FRAME_BYTES,
     Decoder,
@@ -148,6 +154,8 @@ def test_what_no_layer_carries_is_a_type_error(value):
         (TypeError("a"), TypeError),
         (ValueError("a"), ValueError),
         (UnicodeError("a"), ValueError),
+        (LayerUnavailable("a"), LayerUnavailable),
+        (Unanswered("a"), Unanswered),
         (KeyError("a"), LayerUnavailable),
         (FrameError("a"), LayerUnavailable),
     ],

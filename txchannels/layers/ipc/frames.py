@@ -34,6 +34,7 @@ from txchannels.errors import (
     LayerError,
     LayerUnavailable,
     MessageTooLarge,
+    Unanswered,
 )
 from txchannels.layers.packing import ElementError, pack, unpack
 from txchannels.messages import MAX_MESSAGE_BYTES
@@ -140,6 +141,7 @@ _ERRORS: Final[dict[str, type[Exception]]] = {
     "full": ChannelFull,
     "closed": ChannelClosed,
     "large": MessageTooLarge,
+    "unanswered": Unanswered,  # before what it is one of
     "unavailable": LayerUnavailable,
     "type": TypeError,
     "value": ValueError,

@@ -12,17 +12,18 @@ import os
 import socket
 import struct
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from txchannels.errors import LayerError, LayerUnavailable, MessageTooLarge
+from txchannels.errors import LayerError, LayerUnavailable, MessageTooLarge, Unanswered
 from txchannels.layers.interfaces import Message, Send, Targets
 from txchannels.layers.ipc.frames import VERSION, Decoder, Word, encode, error_from, kind_of
+from txchannels.layers.ipc.subscription import LinkSubscription
 
 __all__ = ["ANSWER_SECONDS", "Link"]
-from txchannels.layers.ipc.subscription import LinkSubscription
 
 logger = logging.getLogger("txchannels")
 
@@ -31,8 +32,9 @@ ANSWER_SECONDS = 10.0
 
 _READ_BYTES = 262_144
 
-#: Frames that wait for one that goes with them.
+#: Frames that wait for one that goes with them, and how long the first of them may.
 MAX_HELD = 64
+HOLD_SECONDS = 0.0005
 
 #: A system call's timeout, as the kernel takes it.
 _TIMEVAL = struct.Struct("@ll")
@@ -103,6 +105,7 @@ class Link:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._inboxes: dict[str, Callable[[Targets, Message], None]] = {}
         self._held: deque[bytes] = deque()
+        self._held_since = 0.0
         self._riders: Callable[[], bytes] | None = None
         self._welcome = _Answer()
         self._words: dict[int, Callable[..., None]] = {
@@ -203,12 +206,18 @@ class Link:
         if self._riders is not None:
             data = self._riders() + data
         if not is_awaited:
-            if self.is_open and len(self._held) < MAX_HELD and self.more_follows():
+            if self.is_open and self.more_follows() and self._may_wait():
                 self._held.append(data)
             else:
                 self._write(data)
             return len(data), []
         return len(data), self._ask(number, data, wait + ANSWER_SECONDS)
+
+    def _may_wait(self) -> bool:
+        now = time.monotonic()
+        if not self._held:
+            self._held_since = now
+        return len(self._held) < MAX_HELD and now - self._held_since < HOLD_SECONDS
 
     def flush(self) -> None:
         """Write what has waited for more.
@@ -238,7 +247,7 @@ class Link:
                 raise self._gone()
             self._write(data)
             if not answer.wait(seconds):
-                raise LayerUnavailable(f"{self.name} has not answered within {seconds:g} s")
+                raise Unanswered(f"{self.name} has not answered within {seconds:g} s")
         finally:
             with self._lock:
                 self._answers.pop(number, None)

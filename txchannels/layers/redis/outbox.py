@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import NamedTuple
 
-from txchannels.errors import LayerError, LayerUnavailable
+from txchannels.errors import LayerError, LayerUnavailable, Unanswered
 from txchannels.layers.redis.operations import Operation
 
 __all__ = ["Asked", "Done", "Outbox", "Unanswered"]
@@ -33,10 +33,6 @@ UNBOUNDED = frozenset("jlprst")
 
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 2**20
-
-
-class Unanswered(LayerUnavailable):
-    """The server was lost before it answered: it may have done what was asked, or not."""
 
 
 class Asked(NamedTuple):
