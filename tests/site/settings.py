@@ -12,6 +12,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "txchannels.django",
+    "txchannels.django.delay",
+    "tests.django.binding.shelves",
 ]
 
 DATABASES = {
