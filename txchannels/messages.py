@@ -11,8 +11,14 @@ from typing import Any, TypedDict
 from txchannels.errors import MessageTooLarge
 
 __all__ = [
+    "DELAY_CHANNEL",
+    "DELAY_CLOCKS",
+    "DELAY_TICK_CHANNEL",
     "GAP_CHANNEL",
     "MAX_MESSAGE_BYTES",
+    "Delay",
+    "DelayReport",
+    "DelayTick",
     "Gap",
     "HttpBodyChunk",
     "HttpDisconnect",
@@ -64,6 +70,11 @@ class HttpResponse(TypedDict, total=False):
 
     The first has a status; later ones have only content and more_content. ``lost``
     (*ours*), which stands alone: as in `WebSocketReply`; a request's order is 0.
+
+    ``events`` or ``poll`` (*ours*, beside the status): the response is an event stream
+    or a long poll, with these times in seconds; what follows has the form of
+    `WebSocketReply`. ``replay`` (*ours*): events that the client has missed; with
+    ``more_content``, further messages bring more of them.
     """
 
     status: int
@@ -71,6 +82,9 @@ class HttpResponse(TypedDict, total=False):
     content: bytes
     more_content: bool
     lost: int
+    events: dict[str, float]
+    poll: dict[str, float]
+    replay: list[dict[str, Any]]
 
 
 class HttpDisconnect(TypedDict, total=False):
@@ -124,6 +138,7 @@ class WebSocketReply(TypedDict, total=False):
     ``consumed`` (*ours*): the order number of a message whose consumer has returned; the
     socket's next message is handed out then. ``lost`` (*ours*): the order number of a
     message whose worker has died while it ran; whoever supervises the worker sends it.
+    ``id`` and ``event`` (*ours*): of an event stream's events; sockets are sent neither.
     """
 
     text: str | None
@@ -131,6 +146,8 @@ class WebSocketReply(TypedDict, total=False):
     close: bool | int
     accept: bool
     subprotocol: str
+    id: str | int
+    event: str
     consumed: int
     lost: int
 
@@ -148,6 +165,50 @@ class Gap(TypedDict):
 
     since: float
     until: float
+
+
+#: Where a `Delay` is sent.
+DELAY_CHANNEL = "asgi.delay"
+
+#: Where a `DelayTick` is sent.
+DELAY_TICK_CHANNEL = "txchannels.delay"
+
+#: The group of the daemons' clocks: they hear of what is due before their next tick.
+DELAY_CLOCKS = "txchannels.delay"
+
+
+class Delay(TypedDict):
+    """``asgi.delay``: anybody to a worker. ``content`` goes to ``channel`` in ``delay`` ms."""
+
+    channel: str
+    delay: int
+    content: dict[str, Any]
+
+
+class DelayTick(TypedDict):
+    """``txchannels.delay`` (*ours*): a daemon's clock to one of its workers: send what is due.
+
+    ``order`` numbers the ticks. ``is_first``: look after what is seldom looked after.
+    """
+
+    reply_channel: str
+    order: int
+    is_first: bool
+
+
+class DelayReport(TypedDict, total=False):
+    """To a daemon's clock (*ours*): from a worker, before ``consumed`` or ``lost``.
+
+    ``due_in``: seconds to the next message, if it is due before the next tick; also from who
+    stores such a message. ``order``: the tick that was worked on, with how many messages were
+    ``sent`` for it and how many ``given_up``; ``failed`` says why it could not be.
+    """
+
+    order: int
+    due_in: float
+    sent: int
+    given_up: int
+    failed: str
 
 
 #: ASGI asks layers to carry 1 MiB; this leaves room for what goes with such a content.

@@ -95,7 +95,7 @@ class RecordingLog:
     def __init__(self) -> None:
         self.requests: list[tuple[Any, ...]] = []
 
-    def request(self, *told: Any) -> None:
+    def request(self, *told: Any, seconds: float) -> None:
         self.requests.append(told)
 
     def socket(self, *told: Any) -> None: ...

@@ -21,6 +21,7 @@ from django.http import (
 )
 from django.urls import set_script_prefix
 
+from txchannels.django.events.responses import FeedResponse
 from txchannels.django.exceptions import (
     RequestAborted,
     RequestTimeout,
@@ -118,6 +119,9 @@ class AsgiHandler(base.BaseHandler):
     def encode_response(cls, response: Any) -> Iterator[dict[str, Any]]:
         """A Django response as response messages, the first with status and headers."""
         message = cls._begin(response)
+        if isinstance(response, FeedResponse) and response.is_feed:
+            yield from response.encode(message)
+            return
         if not response.streaming:
             content = response.content
             if len(content) <= cls.chunk_size:

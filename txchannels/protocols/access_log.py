@@ -35,10 +35,18 @@ class AccessLog:
         self._now = now
         self._is_failing = False
 
-    def request(
-        self, client: Any, method: str, target: bytes, version: str, status: int, size: int
+    def request(  # noqa: PLR0913 - what there is to say of it
+        self,
+        client: Any,
+        method: str,
+        target: bytes,
+        version: str,
+        status: int,
+        size: int,
+        *,
+        seconds: float = 0.0,
     ) -> None:
-        """A request was answered (or its client left: status 499)."""
+        """A request was answered (or its client left: status 499), after so many *seconds*."""
         asked = f"{method} {_printable(target)} HTTP/{version}"
         self._write(client, asked, str(status), str(size))
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["SocketDrain"]
+__all__ = ["Closable", "SocketDrain"]
 
 #: So many new connections at once, and a second, harm no server: nobody waits for less.
 BURST = 100
@@ -17,7 +17,7 @@ SOCKETS_PER_SECOND = 500.0
 
 
 class Closable(Protocol):
-    """A socket, as far as its end goes."""
+    """A socket, or what else stays open, as far as its end goes."""
 
     @property
     def is_open(self) -> bool: ...

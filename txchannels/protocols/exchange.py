@@ -13,12 +13,16 @@ from urllib.parse import unquote_to_bytes
 from twisted.logger import Logger
 
 from txchannels.errors import ChannelFull, LayerError, PeerError
-from txchannels.protocols.replies import check_order
+from txchannels.protocols.feeds import Feed, Held, is_feed, open_feed
+from txchannels.protocols.replies import KNOWN_KEYS, IllegalReply, check_order
 from txchannels.protocols.request import HOST
 from txchannels.protocols.responses import IllegalResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from txchannels.layers.interfaces import Message
+    from txchannels.protocols.eventstream import Event
     from txchannels.protocols.request import Head
     from txchannels.protocols.site import Site
 
@@ -48,6 +52,12 @@ class Carrier(Protocol):
 
     def start_body(self, exchange: Exchange) -> None: ...
 
+    def unsent_bytes(self, exchange: Exchange) -> int:
+        """How many bytes of the response wait for the client to take them."""
+
+    def watch_client(self, exchange: Exchange) -> None:
+        """Notice when the client vanishes, though nothing more is expected of it."""
+
 
 class Exchange:
     """See the module.
@@ -71,6 +81,8 @@ class Exchange:
         "_body_bytes",
         "_body_channel",
         "_carrier",
+        "_feed",
+        "_held",
         "_is_answered",
         "_is_waiting_for_room",
         "_received_bytes",
@@ -99,6 +111,8 @@ class Exchange:
         self._received_bytes = 0
         self._is_waiting_for_room = False
         self._is_answered = False
+        self._feed: Feed | None = None
+        self._held: Held | None = None
         self.is_body_complete = False
         self.reply_channel = ""
         self.path = ""
@@ -110,6 +124,11 @@ class Exchange:
         self.is_chunked = False
         self.is_over = False
         self.is_waiting = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is an event stream or poll that only waits for what there is to send."""
+        return self._feed is not None and self._feed.is_live
 
     @property
     def waits_for_body(self) -> bool:
@@ -247,12 +266,84 @@ class Exchange:
         if not self._is_waiting_for_room and not self.is_over:
             self._carrier.resume_body()
 
+    # What is sent to groups
+
+    def group_message_received(self, message: Message) -> None:
+        """Take what was sent to a group that the reply channel is in.
+
+        It is no response: until the application's own first message, it waits for that.
+
+        Raises: IllegalReply: It cannot be sent, and is dropped.
+        """
+        if self.is_over:
+            return
+        if self._feed is not None:
+            self._feed.event_received(message)
+        elif self.status:
+            self._refuse_event()
+        else:
+            self._hold(message)
+
+    def push_to_member(
+        self, messages: Sequence[Message], events: Sequence[Event], lines: bytes
+    ) -> None:
+        """Take *messages* of a group: what of them are *events* was read, and encoded, before.
+
+        Raises: IllegalReply: They cannot be sent, and are dropped.
+        """
+        if self._feed is None:
+            for message in messages:
+                self.group_message_received(message)
+        elif not self.is_over:
+            if len(events) < len(messages):
+                self._feed.refuse(len(messages) - len(events))
+            if events:
+                self._feed.push(events, lines)
+
+    def _hold(self, message: Message) -> None:
+        if self._held is None:
+            self._held = Held(self._site.websocket.max_unsent_bytes)
+        if not self._held.add(message):
+            self._site.count("events.held_too_much")
+
+    def _drop_held(self, held: Held) -> None:
+        """The response is an ordinary one, after all."""
+        self._held = None
+        self._site.counters["http.group_message"] += len(held.messages)
+        log.info(
+            "Dropped {count} messages to the response to {method} {path}: it is no event stream",
+            count=len(held.messages),
+            method=self.head.method,
+            path=self.path,
+        )
+
+    def _refuse_event(self) -> None:
+        self._site.count("http.group_message")
+        raise IllegalReply("it is for sockets and event streams, not for an ordinary response")
+
+    def _open_feed(self, message: Message) -> None:
+        """The first message makes it an event stream or a poll."""
+        self._feed = feed = open_feed(self._site, self._carrier, self, message)
+        held, self._held = self._held, None
+        if held is None:
+            feed.start(message, (), is_overfull=False)
+        else:
+            feed.start(message, held.messages, is_overfull=held.is_overfull)
+        self._is_answered = feed.is_live
+
+    def _feed_received(self, feed: Feed, message: Message) -> None:
+        try:
+            feed.message_received(message)
+        except IllegalResponse as error:
+            self.response_failed(error)
+        self._is_answered = feed.is_live
+
     # The response
 
     def message_received(self, message: Message) -> None:
         """Take what was sent to the reply channel.
 
-        Raises: IllegalReply: It says ``lost``, but not of what; it is dropped.
+        Raises: IllegalReply: It is none of a response's; it is dropped.
         """
         if self.is_over:
             return
@@ -260,8 +351,20 @@ class Exchange:
         if lost is not None:
             check_order(lost)
             self._worker_lost()
-            return
+        elif self._feed is None:
+            self._response_received(message)
+        elif "status" not in message:
+            self._feed_received(self._feed, message)
+        else:
+            if self.status == 0:  # a poll is answered in another way, after all
+                self._site.feeds.discard(self._feed)
+                self._feed = None
+            self._response_received(message)
+
+    def _response_received(self, message: Message) -> None:
         more = bool(message.get("more_content"))
+        if self.status and not message.keys().isdisjoint(KNOWN_KEYS):
+            self._refuse_event()
         self._is_answered = not more
         try:
             content = message.get("content") or b""
@@ -271,6 +374,11 @@ class Exchange:
                 status = message.get("status")
                 if status is None:
                     raise IllegalResponse("The first message of a response needs a status")
+                if is_feed(message):
+                    self._open_feed(message)
+                    return
+                if self._held is not None:
+                    self._drop_held(self._held)
                 self._carrier.write_response(
                     self, status, message.get("headers") or (), content, more
                 )
@@ -281,10 +389,12 @@ class Exchange:
         except (IllegalResponse, TypeError, AttributeError, ValueError) as error:
             if self.is_over:
                 raise  # it was sent: what failed came after it
-            self._refuse_response(error)
+            self.response_failed(error)
 
     def message_expired(self, channel: str, message: Message) -> None:
         """No worker has taken the request, or read its body, in time."""
+        if self.is_live:
+            return  # answered without its body
         self.fail(503, "The server is busy; try again soon")
 
     def _worker_lost(self) -> None:
@@ -304,7 +414,7 @@ class Exchange:
         )
         self.fail(500, "The application's answer broke off.")
 
-    def _refuse_response(self, error: Exception) -> None:
+    def response_failed(self, error: Exception) -> None:
         """What the application answered cannot be sent, or not any further."""
         log.error(
             "Bad response to {method} {path}: {error}",
@@ -331,6 +441,8 @@ class Exchange:
             return
         self.is_over = True
         site = self._site
+        if self._feed is not None:
+            site.feeds.discard(self._feed)
         if self.reply_channel:
             site.close_channel(self.reply_channel)
             if site.layer.is_wanted("http.disconnect"):

@@ -1,8 +1,8 @@
 """A batch from the layer to the connections that it is for.
 
-A group's message is framed once and written straight to each socket. Messages in a row
-to the same members go out as one piece, so that each socket costs one write a batch.
-What one connection cannot take is logged, and harms no other.
+A group's message is framed once and written straight to each socket, and encoded once for
+all event streams. Messages in a row to the same members go out as one piece, so that each
+of them costs one write a batch. What one connection cannot take is logged, and harms no other.
 
 Thread: the reactor's.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from txchannels.protocols.eventstream import Event, encode_events, read_event
+from txchannels.protocols.exchange import Exchange
 from txchannels.protocols.replies import IllegalReply, encode_reply
 from txchannels.protocols.websocket import Socket
 
@@ -24,7 +26,7 @@ __all__ = ["deliver"]
 
 log = Logger()
 
-_PLAIN_KEYS = frozenset(("text", "bytes"))
+_PLAIN_KEYS = frozenset(("text", "bytes", "id", "event"))
 _CONSUMED_KEYS = frozenset(("consumed",))
 
 #: Frames of one group are joined up to this size; a client may not read, and each keeps a copy.
@@ -73,7 +75,7 @@ def _deliver_run(targets: Mapping[str, Any], members: Sequence[str], run: list[M
         except IllegalReply as error:
             _log(error, f"{len(members)} members of a group")
             continue
-        if not frame:
+        if not frame and "id" not in message:
             continue
         if size and size + len(frame) > _PIECE_BYTES:
             _deliver_piece(targets, members, b"".join(frames), messages)
@@ -86,22 +88,46 @@ def _deliver_run(targets: Mapping[str, Any], members: Sequence[str], run: list[M
         _deliver_piece(targets, members, piece, messages)
 
 
+class _Events:
+    """The messages of a piece as events; read when the first event stream or poll needs them."""
+
+    __slots__ = ("events", "lines")
+
+    def __init__(self, messages: list[Message], count: int) -> None:
+        self.events: list[Event] = []
+        for message in messages:
+            try:
+                self.events.append(read_event(message))
+            except IllegalReply as error:
+                _log(error, f"the event streams among {count} members of a group")
+        self.lines = encode_events(self.events)
+
+
 def _deliver_piece(
     targets: Mapping[str, Any], members: Sequence[str], frames: bytes, messages: list[Message]
 ) -> None:
     get = targets.get
+    read: _Events | None = None
+    is_logged = False
     for channel in members:
         target = get(channel)
         if target is None:
             continue
         try:
             if target.__class__ is Socket:
-                target.push_to_member(frames)
+                if frames:
+                    target.push_to_member(frames)
+            elif target.__class__ is Exchange:
+                if read is None:
+                    read = _Events(messages, len(members))
+                target.push_to_member(messages, read.events, read.lines)
             else:
                 for message in messages:
                     target.message_received(message)
         except Exception as error:
-            _log(error, channel)
+            if not (is_logged and isinstance(error, IllegalReply)):
+                _log(error, channel)
+            is_logged = True
 
 
 def _deliver_each(targets: Mapping[str, Any], members: Sequence[str], message: Message) -> None:
@@ -112,7 +138,7 @@ def _deliver_each(targets: Mapping[str, Any], members: Sequence[str], message: M
         if target is None:
             continue
         try:
-            if target.__class__ is Socket:
+            if target.__class__ is Socket or target.__class__ is Exchange:
                 target.group_message_received(message)
             else:
                 target.message_received(message)

@@ -346,12 +346,20 @@ class HttpConnection(Protocol):
         if before or content:
             self._outlet.write(before + content)
         if more:
-            if self._outlet.stalled_since is not None:
+            if self._outlet.stalled_since is not None and not exchange.is_live:
                 self._site.inbox.pause(exchange.reply_channel)
         elif left:
             raise IllegalResponse(f"{left} bytes of the declared Content-Length are missing")
         else:
             self._finish(exchange)
+
+    def unsent_bytes(self, exchange: Exchange) -> int:
+        """How many bytes wait for the client to take them."""
+        return self._outlet.unsent_bytes
+
+    def watch_client(self, exchange: Exchange) -> None:
+        """Notice when the client vanishes, though nothing more is expected of it."""
+        self._outlet.limit_silence(self._site.http.send_timeout_seconds)
 
     def write_error(self, exchange: Exchange, status: int, reason: str) -> None:
         """Answer in the application's place."""
@@ -433,7 +441,9 @@ class HttpConnection(Protocol):
             return
         is_waited_for = exchange.is_started or exchange.is_waiting
         waited = now - exchange.moved_at if is_waited_for else 0.0
-        if exchange.status == 0 and waited > self._site.http.response_timeout_seconds:
+        if exchange.status or exchange.is_live:
+            return
+        if waited > self._site.http.response_timeout_seconds:
             exchange.is_started = True  # and if it is by this answer: it is logged
             exchange.fail(503, "The application did not answer in time.")
 

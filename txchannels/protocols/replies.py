@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KNOWN_KEYS", "IllegalReply", "check_keys", "check_order", "encode_reply"]
 
-KNOWN_KEYS = frozenset(("text", "bytes", "close", "accept", "subprotocol", "consumed", "lost"))
+#: ``id`` and ``event`` are for clients of the same group that are no WebSockets.
+KNOWN_KEYS = frozenset(
+    ("text", "bytes", "close", "accept", "subprotocol", "id", "event", "consumed", "lost")
+)
 
 
 class IllegalReply(ValueError):

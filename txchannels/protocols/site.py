@@ -15,9 +15,11 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
 from txchannels.errors import LayerError, LayerUnavailable
-from txchannels.protocols.draining import SocketDrain
+from txchannels.protocols.draining import Closable, SocketDrain
 from txchannels.protocols.fanout import deliver
+from txchannels.protocols.feeds import Feeds
 from txchannels.protocols.forwarded import read_forwarded
+from txchannels.protocols.lostreplies import LostReplies
 from txchannels.protocols.request import Head, HeadLimits
 from txchannels.protocols.websocket import Socket
 
@@ -67,7 +69,9 @@ class Site:
         is_host_allowed: Whether pages may open sockets on a host (and port); None for any.
 
     Attributes:
+        access_log: As above; another may be put in its place.
         counters: How often each limit was met, each error answered.
+        feeds: The event streams and long polls.
         is_host_allowed: As above, asked at each handshake of a page; another may be put in
             its place at any time, and decides from then on. Sockets that are open stay so.
         has_no_workers: Whether nobody is there, or will be soon, to run what clients send: new
@@ -97,13 +101,14 @@ class Site:
         self.clock = clock
         self.is_host_allowed = is_host_allowed or _is_any_host
         self.counters: Counter[str] = Counter()
+        self.feeds = Feeds()
         self.has_no_workers = False
         self.is_stopping = False
         self.head_limits = HeadLimits(
             http.max_request_line_bytes, http.max_header_bytes, http.max_header_fields
         )
         self._wall_clock = wall_clock
-        self._access_log = access_log
+        self.access_log = access_log
         self._connections: set[Connection] = set()
         self._targets: dict[str, Target] = {}
         self._late: dict[str, deque[Message]] = {}
@@ -116,6 +121,7 @@ class Site:
         self._drain: SocketDrain | None = None
         self._tell_date()
         self._expired = 0
+        self._lost_replies = LostReplies(self)
         self.prefix = f"txchannels.{secrets.token_hex(6)}!"
         self.inbox = layer.open_inbox(self.prefix, self._deliver)
         layer.when_expired(self._message_expired)
@@ -153,6 +159,7 @@ class Site:
 
     def _deliver(self, batch: list[tuple[Targets, Message]]) -> None:
         deliver(self._targets, batch)
+        self.feeds.batch_delivered()
 
     def _message_expired(self, channel: str, message: Message) -> None:
         """No worker has taken a message in time: whoever waits for its end must not wait on."""
@@ -280,13 +287,17 @@ class Site:
             except Exception:
                 log.failure("A connection could not be checked")
                 connection.abort()
+        self.feeds.check(now)
+        self._lost_replies.check(now)
 
     def messages_lost(self) -> None:
-        """The layer may have lost messages: no socket waits for what may never come.
+        """The layer may have lost messages: nobody waits for what may never come.
 
-        Those wait on whose messages stay in this process, where none is lost; and exchanges,
-        which have a timeout of their own, and nothing follows them.
+        Exchanges have some more seconds (`LostReplies`), sockets go on with their next message.
+        Those wait on whose messages stay in this process, where none is lost.
         """
+        if not self.layer.is_here("http.request"):
+            self._lost_replies.doubt(self._targets.values(), self.clock())
         if self.layer.is_here("websocket.receive"):
             return
         for connection in list(self._connections):
@@ -296,14 +307,15 @@ class Site:
     def stop(self, spread_seconds: float = 0.0) -> None:
         """Let every connection end: running requests are served, sockets closed with 1012.
 
-        Called again, it closes the sockets that are left at once.
+        Event streams and polls end as sockets do. Called again, it closes those at once that
+        are left.
 
         Args:
             spread_seconds: Over how long sockets may be closed at most, by `close_sockets`;
                 until its turn has come, each is served.
         """
         self.is_stopping = True
-        sockets = []
+        sockets: list[Closable] = [*self.feeds.all()]
         for connection in list(self._connections):
             if isinstance(connection, Socket) and connection.is_open:
                 sockets.append(connection)
@@ -352,21 +364,22 @@ class Site:
 
     def log_access(self, exchange: Exchange, client: Any) -> None:
         """Tell the access log of a request that is over."""
-        if self._access_log is not None and exchange.is_started:
+        if self.access_log is not None and exchange.is_started:
             head = exchange.head
-            self._access_log.request(
+            self.access_log.request(
                 client,
                 head.method,
                 head.target,
                 head.version,
                 exchange.status or CLIENT_LEFT,
                 exchange.sent_bytes,
+                seconds=self.clock() - exchange.moved_at if exchange.moved_at else 0.0,
             )
 
     def log_socket(self, client: Any, event: str, target: bytes, code: int | None = None) -> None:
         """Tell the access log of a socket's event."""
-        if self._access_log is not None:
-            self._access_log.socket(client, event, target, code)
+        if self.access_log is not None:
+            self.access_log.socket(client, event, target, code)
 
 
 def _is_any_host(_host: str) -> bool:
