@@ -3,7 +3,8 @@
 On ``websocket.connect``, `channel_session_user_from_http` takes the user over from the
 browser's session; `channel_session_user` has it on the messages that follow. The user is
 looked up when first used, and the session's hash is verified each time: after a change
-of password the socket's user is anonymous.
+of password the socket's user is anonymous. On connect, the socket joins the groups by
+which it is closed when its user leaves (`txchannels.django.users`).
 
 Source: Channels 1, ``channels.auth``.
 """
@@ -25,6 +26,7 @@ from txchannels.django.sessions import (
     http_session,
 )
 from txchannels.django.sessions.store import find_message
+from txchannels.django.users.joining import follow_login
 
 __all__ = [
     "channel_and_http_session_user_from_http",
@@ -68,6 +70,7 @@ def http_session_user(func: Consumer) -> Consumer:
     @functools.wraps(func)
     def inner(*args: Any, **kwargs: Any) -> Any:
         message = find_message(args, "http_session_user")
+        follow_login(message)
         if not hasattr(message, "user"):
             message.user = _lazy_user(message.http_session)
         return func(*args, **kwargs)
@@ -95,6 +98,7 @@ def channel_and_http_session_user_from_http(func: Consumer) -> Consumer:
     @functools.wraps(func)
     def inner(*args: Any, **kwargs: Any) -> Any:
         message = find_message(args, "channel_and_http_session_user_from_http")
+        follow_login(message)
         _take_user_over(message)
         message.user = _lazy_user(message.http_session)
         return func(*args, **kwargs)
