@@ -27,6 +27,7 @@ UNWANTED = {
     "tap": {REACTOR, "django"},
     "tap_worker": {REACTOR, "django"},
     "service": {REACTOR, "django"},
+    "devserver": {REACTOR, "django"},
     "threaded": {REACTOR},
     "supervised": {REACTOR, "django", "txchannels.django"},
     "worker_process": {REACTOR, "django"},
@@ -35,6 +36,7 @@ UNWANTED = {
     "command": {REACTOR, "django"},
     "asking": {REACTOR, "django"},
     "watching": {REACTOR, "django"},
+    "delaying": {REACTOR, "django"},
     "plain": {"twisted", "django"},
     "__main__": {REACTOR, "twisted", "django"},
     "options": {"twisted", "django"},
@@ -75,7 +77,8 @@ import django
 from django.conf import settings
 contrib = ["auth", "contenttypes", "sessions", "staticfiles"]
 applications = [f"django.contrib.{name}" for name in contrib]
-settings.configure(INSTALLED_APPS=[*applications, "txchannels.django"])
+own = ["txchannels.django", "txchannels.django.delay"]
+settings.configure(INSTALLED_APPS=[*applications, *own])
 django.setup()
 """
 

@@ -36,7 +36,7 @@ def loading(monkeypatch):
 def test_the_rooms_are_joined_in_their_order(loading):
     daemon = build({"threads": "3"}, Reactor())
     assert isinstance(daemon, Daemon)
-    assert parts_of(daemon) == ["LayerService", "WorkerService", "ServerService"]
+    assert parts_of(daemon) == ["LayerService", "WorkerService", "DelayService", "ServerService"]
     assert daemon.pool._max_threads == 3
     assert daemon.site.connections == 0
 
@@ -98,7 +98,7 @@ def shared(loading, monkeypatch):
 def test_a_worker_has_no_servers(shared):
     worker = build({"threads": "3"}, Reactor(), WORKER)
     assert isinstance(worker, Worker)
-    assert parts_of(worker) == ["LayerService", "WorkerService"]
+    assert parts_of(worker) == ["LayerService", "WorkerService", "DelayService"]
     assert worker.pool._max_threads == 3
 
 

@@ -22,6 +22,7 @@ from txchannels.errors import ConfigurationError, LayerError
 from txchannels.layers.ipc.server import Peer, Served
 from txchannels.layers.ipc.serving import HubServer
 from txchannels.lifecycle import Stop, give_up
+from txchannels.messages import DELAY_TICK_CHANNEL
 from txchannels.settings import Settings
 from txchannels.workers.interfaces import WorkerEvents, WorkerProcess
 from txchannels.workers.process import Program
@@ -51,7 +52,7 @@ FIRST_CHANNELS = (
 FIRST_OF_CLIENTS = ("http.request", "websocket.connect")
 
 #: Channels whose messages have an answerer at their reply channel: it hears of their loss.
-_ANSWERED = frozenset(FIRST_CHANNELS)
+_ANSWERED = frozenset((*FIRST_CHANNELS, DELAY_TICK_CHANNEL))
 
 
 def serve_hub(reactor: Any, layer: Any, face: Any) -> Served:
@@ -322,6 +323,10 @@ class FleetService(Service):
     def do_without_socket(self) -> None:
         """Let no process that is forked by a worker talk to whoever serves at the path."""
         self._orders["socket"] = ""
+
+    def order(self, **more: Any) -> None:
+        """Tell processes *more* from now on; see `txchannels.worker_process`."""
+        self._orders |= more
 
     def use(self, settings: Settings) -> None:
         """Start processes with these settings from now on."""

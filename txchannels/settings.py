@@ -47,6 +47,9 @@ class HttpSettings:
         body_grace_seconds: How long a body may be slower than that.
         keep_alive_seconds: How long a connection may be without a request.
         response_timeout_seconds: How long a view may take to start its response; then 503.
+        lost_reply_timeout_seconds: How long requests that other hosts run are still waited for
+            after an outage of the layer's server, when their replies may be lost; then 504.
+            0 is as long as any.
         send_timeout_seconds: How long a client may take nothing of its response.
         max_connections: More are answered 503.
         root_path: Where the site hangs, as SCRIPT_NAME; a slash at its end is cut off.
@@ -67,6 +70,7 @@ class HttpSettings:
     body_grace_seconds: float = 10.0
     keep_alive_seconds: float = 75.0
     response_timeout_seconds: float = 120.0
+    lost_reply_timeout_seconds: float = 15.0
     send_timeout_seconds: float = 60.0
     max_connections: int = 20_000
     root_path: str = ""
@@ -148,6 +152,7 @@ class WorkerSettings:
             wait, beside code that computes for long; else it is Python's own 5 ms.
         only_channels: Globs of the channels whose messages are run; none is all.
         exclude_channels: Globs of channels whose messages are not run, even so.
+        no_delay: Have nobody here send delayed messages when they are due.
     """
 
     threads: int = 64
@@ -155,6 +160,7 @@ class WorkerSettings:
     switch_interval_seconds: float = 0.0001
     only_channels: tuple[str, ...] = ()
     exclude_channels: tuple[str, ...] = ()
+    no_delay: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

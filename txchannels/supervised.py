@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from txchannels import __version__
 from txchannels.asking import Facts, SiteFault, ask_site, make_layer
 from txchannels.command import Command
+from txchannels.delaying import DelayService
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
 from txchannels.layers.ipc.layer import IPCLayer
@@ -151,7 +152,8 @@ class Supervised(Command):
         self._files = Watch(reactor, self._reload) if settings.processes.reload else None
         if self._files is not None:
             self.fleet.files_found = self._files.look_at
-        parts: list[Service] = [self._layer_service, socket, self.fleet]
+        self._delay = DelayService(reactor, face, settings.workers)
+        parts: list[Service] = [self._layer_service, socket, self.fleet, self._delay]
         if self.site is not None:
             parts.append(ServerService(reactor, settings.endpoints, self.site, stop))
         super().__init__(reactor, stop, parts)
@@ -236,6 +238,7 @@ class Supervised(Command):
                 "CHANNEL_LAYERS or TXCHANNELS have changed: what concerns the daemon itself "
                 "is used when it is restarted"
             )
+        self._delay.follow(facts.channels)
         self._tell_ready()
 
     def _settle(self, facts: Facts) -> None:
@@ -258,6 +261,7 @@ class Supervised(Command):
         for name in ("hub", "layer", "blocking", "in_thread"):
             setattr(self._served, name, getattr(served, name))
         self._layer_service.use(face)
+        self._delay.use(face, settings.workers)
         if self.site is not None:
             self.site.use(settings.http, settings.websocket, face)
 

@@ -8,7 +8,7 @@ layer. ``twistd channels-worker`` has no servers, ``--no-workers`` no threads.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from txchannels import __version__
 from txchannels.command import Command
+from txchannels.delaying import DelayService
 from txchannels.django.bootstrap import LoadedSite, check_site, load_layer, load_settings
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
@@ -60,7 +61,8 @@ class Daemon(Command):
         if not settings.no_workers:
             workers = WorkerService(reactor, layer, settings.workers, loaded, stop)
             self.pool = workers.pool
-            parts.append(workers)
+            delay = DelayService(reactor, layer, settings.workers, workers.channels)
+            parts += [workers, delay]
         parts.append(ServerService(reactor, settings.endpoints, self.site, stop))
         super().__init__(reactor, stop, parts)
 
@@ -89,7 +91,8 @@ class Worker(Command):
         workers = WorkerService(reactor, layer, settings.workers, loaded, stop)
         self.pool = workers.pool
         self._channels = sorted(workers.channels)
-        parts = [LayerService(reactor, layer, stop, _no_sockets), workers]
+        delay = DelayService(reactor, layer, settings.workers, workers.channels)
+        parts = [LayerService(reactor, layer, stop, _no_sockets), workers, delay]
         super().__init__(reactor, stop, parts)
 
     def status(self) -> str:
@@ -136,7 +139,13 @@ def check(given: Mapping[str, Any], reactor: Any, command: str = DAEMON) -> str:
     return "\n".join(lines)
 
 
-def load(given: Mapping[str, Any], command: str) -> tuple[Settings, LoadedSite]:
+def load(
+    given: Mapping[str, Any], command: str, views: Callable[[], Any] | None = None
+) -> tuple[Settings, LoadedSite]:
+    """The settings and the site; see `load_layer`.
+
+    Raises: ConfigurationError: One of them cannot work.
+    """
     for path in reversed(given.get("pythonpath") or []):
         folder = Path(path).absolute()
         if not folder.is_dir():
@@ -146,7 +155,8 @@ def load(given: Mapping[str, Any], command: str) -> tuple[Settings, LoadedSite]:
     raise_file_limit()
     if command == DAEMON:
         settings = fit_to_file_limit(settings)
-    loaded = load_layer(settings.layer, settings.http.root_path)
+    chosen: Any = {} if views is None else {"views": views}
+    loaded = load_layer(settings.layer, settings.http.root_path, **chosen)
     _check_layer(settings, loaded, command)
     return settings, loaded
 

@@ -32,13 +32,14 @@ from txchannels.layers.ipc.link import Link
 from txchannels.layers.ipc.subscription import LinkSubscription
 from txchannels.settings import WorkerSettings
 from txchannels.workers.board import BEGUN, MAX_MARK, Board
+from txchannels.workers.concurrency import LOOK_SECONDS, Concurrency
 from txchannels.workers.pace import Pace
 from txchannels.workers.pool import Pool
 from txchannels.workers.process import BOARD_DESCRIPTOR, LINK_DESCRIPTOR
 
 __all__ = ["main"]
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = LOOK_SECONDS
 
 #: When the daemon is gone, what runs may still finish.
 GRACE_SECONDS = 5.0
@@ -89,18 +90,29 @@ class Worker:
             idle_seconds=settings.idle_seconds,
             thread_ended=site.thread_ended,
         )
-        link.more_follows = lambda: self.pool.has_ready
+        link.more_follows = self._is_more_due
         self._pace = Pace(settings.switch_interval_seconds, lambda: self.pool.done, self.pool.turns)
+        self._concurrency = Concurrency(self.pool)
+        self._tick_at = 0.0
 
     def begin(self) -> None:
         """Ask for messages."""
         self.pool.start(self._subscribe, self._channels)
 
-    def tick(self) -> None:
-        """Called some times a second."""
-        self._pace.tick()
-        self.tell_finished()
+    def tick(self) -> float:
+        """See to what follows the load. Returns: when to call again, in seconds."""
         self._flush()
+        seconds = self._concurrency.look()
+        now = time.monotonic()
+        if now >= self._tick_at:
+            self._tick_at = now + 0.9 * TICK_SECONDS
+            self._pace.tick()
+            self.tell_finished()
+        return seconds
+
+    def _is_more_due(self) -> bool:
+        """Whether another message is run next, and what is sent may wait for that."""
+        return self.pool.is_serial and self.pool.has_ready
 
     def _flush(self) -> None:
         try:
@@ -139,7 +151,7 @@ class Worker:
             assert self._subscription is not None
             self._board.finish(number)
             self._subscription.finish(number)
-            if not self.pool.has_ready:
+            if not self._is_more_due():
                 self._flush()
 
     def consumer_found(self, name: str) -> None:
@@ -216,22 +228,22 @@ class Program:
 
         Raises: ConfigurationError: It is not fit to.
         """
-        from txchannels.django.bootstrap import (
-            check_databases,
-            check_site,
-            load_layer,
-            load_settings,
-        )
+        from txchannels.django import bootstrap
         from txchannels.django.facts import describe_settings, source_files
         from txchannels.working import select_channels
 
         for path in reversed(orders["pythonpath"]):
             sys.path.insert(0, path)
-        load_settings(orders["settings"])
+        code: Any = bootstrap
+        if orders.get("development"):
+            from txchannels.django.devserver import Development
+
+            code = Development(orders["development"])
+        code.load_settings(orders["settings"])
         layer = AttachedLayer(self._link, orders["group_expiry"], orders["socket"])
-        site = load_layer(orders["layer"], orders["root_path"], layer, self._consumer_found)
-        check_site()
-        check_databases()
+        site = code.load_layer(orders["layer"], orders["root_path"], layer, self._consumer_found)
+        code.check_site()
+        code.check_databases()
         settings = WorkerSettings(
             threads=orders["threads"],
             idle_seconds=orders["idle_seconds"],
@@ -245,7 +257,8 @@ class Program:
         gc.freeze()  # what is loaded now stays: no collection need look at it again
         facts = describe_settings(orders["layer"]) | {"channels": sorted(channels)}
         if orders["with_files"]:
-            facts["files"] = source_files()
+            more = code.extra_files() if code is not bootstrap else ()
+            facts["files"] = [*source_files(), *more]
         return Worker(self._link, self._board, site, settings, channels), facts
 
     def _consumer_found(self, name: str) -> None:
@@ -255,14 +268,15 @@ class Program:
     def _obey(self, worker: Worker) -> int:
         """Wait for orders, until the last."""
         rearm_at = 0.0
+        seconds = TICK_SECONDS
         while True:
             if time.monotonic() >= rearm_at:
                 rearm_at = time.monotonic() + REARM_SECONDS
                 faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
             try:
-                topic, _ = self._orders.get(timeout=TICK_SECONDS)
+                topic, _ = self._orders.get(timeout=seconds)
             except Empty:
-                worker.tick()
+                seconds = worker.tick()
                 continue
             if topic == "begin":
                 worker.begin()

@@ -274,6 +274,8 @@ def test_the_default_routes_come_once(make_message):
         "websocket.receive",
         "websocket.disconnect",
         "txchannels.gap",
+        "asgi.delay",
+        "txchannels.delay",
     }
 
 

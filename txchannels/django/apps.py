@@ -16,3 +16,10 @@ class TxchannelsConfig(AppConfig):
 
     def ready(self) -> None:
         from txchannels.django import signals  # noqa: F401
+        from txchannels.django.binding import BindingMetaclass
+        from txchannels.django.checks import register_all
+        from txchannels.django.users.receivers import connect_receivers
+
+        BindingMetaclass.register_all()
+        connect_receivers()
+        register_all()

@@ -99,6 +99,7 @@ def load_layer(
     root_path: str = "",
     layer: Any = None,
     consumer_found: Callable[[str], None] | None = None,
+    views: Callable[[], Any] | None = None,
 ) -> LoadedSite:
     """The layer *alias* of the site that is set up, and what handles its messages.
 
@@ -106,6 +107,7 @@ def load_layer(
         root_path: Where the site hangs.
         layer: Stands for the one that the settings name, as they are.
         consumer_found: Called with a consumer's name, in its thread, before it is called.
+        views: Makes the consumer of requests, if it is not the usual one.
 
     Raises: ConfigurationError: As of `load_settings`.
     """
@@ -114,6 +116,7 @@ def load_layer(
     from txchannels.django.dispatch import Dispatcher
     from txchannels.django.handler import ViewConsumer
     from txchannels.django.hosts import is_host_allowed
+    from txchannels.django.shown_messages import shown
     from txchannels.django.signals import worker_process_ready, worker_ready
 
     configured = getattr(settings, "CHANNEL_LAYERS", None) or {}
@@ -135,7 +138,7 @@ def load_layer(
             channel_layers.put_in_place(alias, layer)
         wrapper = channel_layers[alias]
         router = wrapper.router
-        router.check_default(http_consumer=_views(ViewConsumer))
+        router.check_default(http_consumer=views() if views else _views(ViewConsumer))
     except (InvalidChannelLayerError, ConfigurationError) as error:
         raise ConfigurationError(where, None, str(error).removeprefix(f"{where}: ")) from None
     except ImproperlyConfigured as error:
@@ -161,12 +164,14 @@ def load_layer(
         layer_name=str(wrapper),
         is_local=wrapper.local_only(),
         layer_joined=wrapper.rebind,
-        run=Dispatcher(
-            wrapper,
-            router,
-            databases=databases,
-            script_name=script_name,
-            consumer_found=consumer_found,
+        run=shown(
+            Dispatcher(
+                wrapper,
+                router,
+                databases=databases,
+                script_name=script_name,
+                consumer_found=consumer_found,
+            )
         ),
         channels=frozenset(router.channels),
         thread_ended=databases.thread_ended,

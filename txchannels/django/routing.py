@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from txchannels.django.dotted import DottedPathError, import_dotted
@@ -42,16 +43,22 @@ class RouteTable:
 
     Args:
         routing: A list of routes, a dict of channel to consumer, or the dotted path of one.
+
+    Attributes:
+        channels: The channels of all routes.
+        routes: The routes, in the order of their precedence.
     """
 
     def __init__(self, routing: Any) -> None:
         self.channels: set[str] = set()
+        self.routes: list[RouteLike] = []
         self._by_channel: dict[str, list[Callable[[Message], Match | None]]] = {}
         for entry in _load_routing(routing):
             self.add_route(entry)
 
     def add_route(self, route: RouteLike) -> None:
         """Let *route* match what no earlier one matches."""
+        self.routes.append(route)
         for name in route.channel_names():
             self._by_channel.setdefault(name, []).append(route.match)
             self.channels.add(name)
@@ -80,7 +87,8 @@ class Router(RouteTable):
           that knows nothing of WebSockets denies the handshake: it would only hold
           sockets open for strangers;
         - ``txchannels.gap`` becomes the signal `txchannels.django.signals.gap`, unless the
-          site routes it itself.
+          site routes it itself;
+        - ``asgi.delay`` is stored, if ``txchannels.django.delay`` is installed.
         """
         if self._has_default:
             return
@@ -95,6 +103,11 @@ class Router(RouteTable):
         self.add_route(Route(["websocket.receive", "websocket.disconnect"], _ignore))
         if GAP_CHANNEL not in self.channels:
             self.add_route(Route(GAP_CHANNEL, send_gap))
+        if apps.is_installed("txchannels.django.delay"):
+            from txchannels.django.delay.routing import delay_routing
+
+            for one in delay_routing:
+                self.add_route(one)
 
 
 class Route:

@@ -41,6 +41,9 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                commands=_BOTH),
         Option("exclude-channels", "workers.exclude_channels", "globs", "GLOBS",
                "run no messages of these channels, as jobs.*; repeatable", commands=_BOTH),
+        Option("no-delay", "workers.no_delay", "flag", "",
+               "send no delayed messages when they are due: manage.py rundelay does, or "
+               "another host", commands=_BOTH),
         Option("no-workers", "no_workers", "flag", "",
                "serve sockets alone: twistd channels-worker runs views and consumers"),
         Option("drain-timeout", "drain_timeout_seconds", "seconds", "SECONDS",
@@ -95,6 +98,9 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
                "close a connection that had no request for so long", 1),
         Option("response-timeout", "http.response_timeout_seconds", "seconds", "SECONDS",
                "a view that has not begun its response by then is answered for: 503", 1),
+        Option("lost-reply-timeout", "http.lost_reply_timeout_seconds", "seconds", "SECONDS",
+               "after an outage of the layer's server, answer 504 for what other hosts have not "
+               "answered by then; 0 is never"),
         Option("send-timeout", "http.send_timeout_seconds", "seconds", "SECONDS",
                "drop a client that takes nothing of its response for so long", 1),
     )),

@@ -34,11 +34,22 @@ class Health:
         clock: The reactor.
         slots: Whose workers are looked at.
         broken_changed: Called whenever `is_broken` has changed, with it.
+        follows_edits: Whether what cannot start is tried again when it is edited, not before.
     """
 
     def __init__(
-        self, clock: IReactorTime, slots: Sequence[Slot], broken_changed: Callable[[bool], None]
+        self,
+        clock: IReactorTime,
+        slots: Sequence[Slot],
+        broken_changed: Callable[[bool], None],
+        follows_edits: bool = False,
     ) -> None:
+        self._failed_starts = 1 if follows_edits else FAILED_STARTS
+        self._again = (
+            "Tried again when it is edited"
+            if follows_edits
+            else f"Tried again every {CEILING_SECONDS:.0f} s; reload when it is mended"
+        )
         self._clock = clock
         self._slots = slots
         self._broken_changed = broken_changed
@@ -71,15 +82,15 @@ class Health:
         self._intensity.died(now)
         if self._condemned_at is None and (
             self._intensity.is_exceeded(now)
-            or all(one.failed_starts >= FAILED_STARTS for one in self._slots)
+            or all(one.failed_starts >= self._failed_starts for one in self._slots)
         ):
             self.condemn()
             serving = self.serving
             log.critical(
                 "THE SITE'S CODE IS BROKEN: workers die as soon as they are started. {state}. "
-                "Tried again every {seconds:.0f} s; reload when it is mended",
+                "{again}",
                 state=f"The {serving} that run go on" if serving else "Requests are answered 503",
-                seconds=CEILING_SECONDS,
+                again=self._again,
             )
 
     def look(self) -> None:

@@ -94,6 +94,7 @@ class Program:
         self._has_ended = False
         self._begun_at = 0.0
         self._timeout: Any = None
+        self._has_terminal = bool(orders.get("development"))
         ours, theirs = socket.socketpair()
         board = Board()
         try:
@@ -120,6 +121,8 @@ class Program:
         command = [sys.executable, *flags, "-m", "txchannels.worker_process", self.name]
         nothing = os.open(os.devnull, os.O_RDONLY)
         files: dict[int, Any] = {0: nothing, 1: "r", 2: "r"}
+        if self._has_terminal:
+            files = {0: 0, 1: 1, 2: 2}  # a developer's print() and breakpoint()
         files |= {LINK_DESCRIPTOR: link, BOARD_DESCRIPTOR: board}
         try:
             return self._reactor.spawnProcess(

@@ -10,6 +10,7 @@ The policy alone: it knows neither processes nor sockets, but `Spawn`, and a clo
 - A reload begins a new generation when all of it is ready, and only then lets the old one go;
   otherwise the old one goes on. What is started for the old one meanwhile, or after a reload
   that has failed, imports the site as it is then: a process cannot import former code.
+- In development (``--reload``), what cannot start is not tried again before it is edited.
 - A worker that has done enough is replaced, one at a time; one that is stuck is killed.
 
 Source: OTP's supervisors.
@@ -97,7 +98,10 @@ class Supervisor:
         self._fleet = Fleet(clock, spawn, settings)
         count = settings.count or 1
         self._slots = [Slot(number, self._fleet, self) for number in range(1, count + 1)]
-        self._health = Health(clock, self._slots, partial(_call, broken_changed))
+        self._follows_edits = settings.reload
+        self._health = Health(
+            clock, self._slots, partial(_call, broken_changed), self._follows_edits
+        )
         self._recycling = Recycling(self._fleet, self._slots, self._replace)
         self._reloads = Queue(self._begin_reload)
         self._attempt: Attempt | None = None
@@ -211,6 +215,8 @@ class Supervisor:
 
         Of a broken fleet one slot alone tries: the code is the same for all.
         """
+        if self._follows_edits and slot.failed_starts:
+            return
         if not self.is_broken:
             slot.start_in(slot.backoff.next(), self._restart)
         elif all(other.is_idle for other in self._slots):
@@ -317,7 +323,7 @@ class Supervisor:
         if self._was_broken:
             self._health.condemn()
         for slot in self._slots:
-            if slot.is_idle:
+            if slot.is_idle and not self._follows_edits:
                 self._retry(slot)
         self._health.tell()
         self._reloads.finish(Outcome(False, attempt.generation, reason))

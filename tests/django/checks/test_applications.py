@@ -1,0 +1,91 @@
+"""INSTALLED_APPS that stand in the way, in a Django of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+PROGRAM = """
+import sys
+from django.conf import settings
+settings.configure(INSTALLED_APPS=sys.argv[1:], SECRET_KEY="x", STATIC_URL="/static/")
+import django
+django.setup()
+from django.core.checks import run_checks
+for found in run_checks(tags=["txchannels"]):
+    print(found.id, found.msg, found.hint)
+"""
+
+COMMAND = """
+from {base} import Command as Base
+
+class Command(Base):
+    pass
+"""
+
+
+def check(folder: Path, *applications: str) -> str:
+    """What is found where *applications* are installed."""
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *applications],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def make_application(folder: Path, name: str, base: str) -> None:
+    """An application with a ``runserver`` that is built on *base*'s."""
+    commands = folder / name / "management" / "commands"
+    commands.mkdir(parents=True)
+    for package in (commands.parents[1], commands.parent, commands):
+        (package / "__init__.py").touch()
+    module = f"{base}.management.commands.runserver"
+    (commands / "runserver.py").write_text(COMMAND.format(base=module))
+
+
+@pytest.mark.parametrize(
+    ("applications", "says"),
+    [
+        (["txchannels.django", "django.contrib.staticfiles"], ""),
+        (
+            ["django.contrib.staticfiles", "txchannels.django"],
+            "txchannels.W005 manage.py runserver is that of django.contrib.staticfiles",
+        ),
+        (["txchannels.django"], ""),
+    ],
+)
+def test_whose_runserver_it_is(tmp_path, applications, says):
+    found = check(tmp_path, *applications)
+    assert says in found
+    assert bool(found) == bool(says)
+
+
+def test_the_hint_says_which_application_to_move(tmp_path):
+    make_application(tmp_path, "other", "django.core")
+    found = check(tmp_path, "other", "txchannels.django")
+    assert "Put 'txchannels.django' before 'other'" in found
+
+
+def test_a_runserver_that_is_built_on_ours_is_good(tmp_path):
+    make_application(tmp_path, "other", "txchannels.django")
+    assert check(tmp_path, "other", "txchannels.django") == ""
+
+
+@pytest.mark.parametrize("name", ["channels", "daphne"])
+def test_the_original_beside_us_is_found(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    assert f"txchannels.W006 {name} is in INSTALLED_APPS" in check(
+        tmp_path, "txchannels.django", name
+    )

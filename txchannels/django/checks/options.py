@@ -1,0 +1,82 @@
+"""TXCHANNELS: does the daemon know each key, and can it work with each value?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from txchannels.django.checks.reports import Findings, error, warning
+from txchannels.django.checks.site import configured_layers
+from txchannels.errors import ConfigurationError
+from txchannels.options import OPTIONS, build_settings, closest
+
+__all__ = ["check"]
+
+_HINT = "twistd channels --help lists the options: KEEP_ALIVE is --keep-alive."
+
+
+def check() -> Findings:
+    """The findings about the daemon's settings."""
+    own = getattr(settings, "TXCHANNELS", None)
+    if own is None:
+        own = {}
+    if not isinstance(own, Mapping):
+        return [error("E003", f"TXCHANNELS is a {type(own).__name__}, not a dict.", _HINT)]
+    found = [*_check_keys(own), *_check_values(own)]
+    alias = own.get("LAYER")
+    layers = configured_layers()
+    if isinstance(alias, str) and layers and alias not in layers:
+        found.append(
+            error(
+                "E004",
+                f"TXCHANNELS['LAYER'] is {alias!r}, and CHANNEL_LAYERS has only: "
+                f"{', '.join(map(str, layers))}.",
+                "Name one of these.",
+            )
+        )
+    return [*found, *_check_root_path(own)]
+
+
+def _check_keys(own: Mapping[str, Any]) -> Findings:
+    known = [option.key for option in OPTIONS]
+    return [
+        error("E003", f"TXCHANNELS has the unknown key {key!r}{closest(key, known)}.", _HINT)
+        for key in own
+        if key not in known
+    ]
+
+
+def _check_values(own: Mapping[str, Any]) -> Findings:
+    found: Findings = []
+    good: dict[str, Any] = {}
+    for option in OPTIONS:
+        if option.key in own:
+            try:
+                option.read(own[option.key], f"TXCHANNELS[{option.key!r}]")
+            except ConfigurationError as fault:
+                found.append(error("E003", f"{fault}.", _HINT))
+            else:
+                good[option.key] = own[option.key]
+    try:
+        build_settings({}, good)
+    except ConfigurationError as fault:  # two that do not go together
+        found.append(error("E003", f"TXCHANNELS: {fault}.", _HINT))
+    return found
+
+
+def _check_root_path(own: Mapping[str, Any]) -> Findings:
+    root_path, script_name = own.get("ROOT_PATH"), settings.FORCE_SCRIPT_NAME
+    if not isinstance(root_path, str) or not root_path or not script_name:
+        return []
+    if root_path.rstrip("/") == script_name.rstrip("/"):
+        return []
+    return [
+        warning(
+            "W016",
+            f"TXCHANNELS['ROOT_PATH'] is {root_path!r} and FORCE_SCRIPT_NAME is {script_name!r}: "
+            "the daemon takes requests at the one, and links lead to the other.",
+            "Take FORCE_SCRIPT_NAME away: ROOT_PATH is enough.",
+        )
+    ]
