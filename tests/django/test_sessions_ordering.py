@@ -6,17 +6,19 @@ import threading
 import pytest
 from django.test import override_settings
 
-from txchannels.django.asgi import ChannelLayerManager
+from txchannels.django.asgi import ChannelLayerManager, channel_layers
 from txchannels.django.channel import Channel
-from txchannels.django.exceptions import ConsumeLater
+from txchannels.django.dispatch import Dispatcher
+from txchannels.django.exceptions import ConsumeLater, WebsocketCloseException
 from txchannels.django.message import Message
+from txchannels.django.routing import Router, route
 from txchannels.django.sessions import (
     enforce_ordering,
     requeue_messages,
     session_for_reply_channel,
     wait_channel_name,
 )
-from txchannels.errors import ChannelFull
+from txchannels.errors import ChannelFull, LayerUnavailable
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -118,6 +120,25 @@ def test_a_consumer_that_raises_does_not_stall_its_socket(make_message, layer):
     assert due() == 1
     assert consumer(make_message(order=1)) == 1
     assert [content["order"] for content in layer.on("websocket.receive")] == [2]
+
+
+def test_what_cannot_be_stored_does_not_stall_its_socket(make_message, layer, caplog):
+    @enforce_ordering
+    def consumer(message):
+        message.channel_session["seen"] = message["order"]
+        if message["order"] == 1:
+            message.channel_session["lock"] = threading.Lock()
+
+    consumer(make_message(order=0))
+    consumer(make_message(order=2))
+    with pytest.raises(TypeError):
+        consumer(make_message(order=1))
+    assert due() == 2
+    assert [content["order"] for content in layer.on("websocket.receive")] == [2]
+    assert session_for_reply_channel("sockets!a")["seen"] == 0
+    assert "What a consumer of websocket.receive has put into its session is lost" in caplog.text
+    consumer(make_message(order=2))
+    assert due() == 3
 
 
 def test_a_message_for_later_keeps_its_turn(make_message):
@@ -266,3 +287,158 @@ def test_messages_that_threads_take_in_any_order_are_handled_in_theirs(layer):
         for thread in threads:
             thread.join(timeout=20)
     assert handled == orders
+
+
+# What a consumer has sent goes before what the next one sends
+
+
+@pytest.fixture
+def dispatch(layer):
+    """Hands a message to a consumer, as the daemon does; fields as of `make_message`."""
+
+    def call(consumer, channel="websocket.receive", **fields):
+        router = Router([route(channel, consumer)])
+        content = {"reply_channel": "sockets!a", **fields}
+        Dispatcher(channel_layers["default"], router)(channel, content)
+
+    return call
+
+
+def texts(layer):
+    return [message["text"] for message in layer.on("sockets!a") if "text" in message]
+
+
+def connected(dispatch):
+    dispatch(enforce_ordering(lambda message: None), "websocket.connect", order=0)
+
+
+def answer(message):
+    message.reply_channel.send({"text": str(message["order"])})
+
+
+def answer_and_fail(message):
+    answer(message)
+    raise RuntimeError("too bad")
+
+
+def answer_and_close(message):
+    answer(message)
+    raise WebsocketCloseException(4000)
+
+
+@pytest.mark.parametrize("consumer", [answer, answer_and_fail, answer_and_close])
+def test_nothing_is_due_before_all_replies_are_out(dispatch, layer, consumer):
+    """A worker that takes the next message at that moment answers after these replies."""
+    connected(dispatch)
+    dispatch(enforce_ordering(answer), order=2)
+    seen = []
+
+    def note(call):
+        def noted(*arguments, **more):
+            seen.append((due(), len(layer.on("websocket.receive"))))
+            return call(*arguments, **more)
+
+        return noted
+
+    wrapper = channel_layers["default"]
+    wrapper.send_many = note(wrapper.send_many)
+    dispatch(enforce_ordering(consumer), order=1)
+    assert seen[0] == (1, 0)
+    assert due() == 2
+    assert texts(layer) == ["1"]
+    assert [content["order"] for content in layer.on("websocket.receive")] == [2]
+
+
+def test_a_close_goes_before_what_the_next_consumer_sends(dispatch, layer):
+    connected(dispatch)
+    closes = []
+    wrapper = channel_layers["default"]
+    send = wrapper.send
+
+    def send_and_look(channel, content, *, wait=0.0):
+        if channel == "websocket.receive":
+            closes.append([one for one in layer.on("sockets!a") if "close" in one])
+        return send(channel, content, wait=wait)
+
+    wrapper.send = send_and_look
+    dispatch(enforce_ordering(answer), order=2)
+    dispatch(enforce_ordering(answer_and_close), order=1)
+    assert closes == [[{"close": 4000}]]
+
+
+def test_what_was_sent_has_arrived_before_the_next_one_is_due(dispatch, layer):
+    """A layer that waits for no answer is asked something: its answers come in order."""
+    connected(dispatch)
+    asked = []
+    receive = layer.receive
+
+    def receive_and_look(channels, *arguments, **more):
+        asked.append((channels, due(), texts(layer)))
+        return receive(channels, *arguments, **more)
+
+    channel_layers["default"].receive = receive_and_look
+    dispatch(enforce_ordering(answer), order=1)
+    (first, due_then, sent), (second, due_now, _) = asked
+    assert (first != second, due_then, sent) == (True, 1, ["1"])
+    assert (second, due_now) == ([WAITING], 2)
+
+
+def test_the_socket_is_told_when_the_next_one_is_due(dispatch, layer):
+    """Told sooner, a daemon hands out a message that has to wait for its turn once more."""
+    connected(dispatch)
+    told = []
+    wrapper = channel_layers["default"]
+    send_many = wrapper.send_many
+
+    def send_and_look(sends, *arguments, **more):
+        told.extend((message, due()) for _, _, message in sends)
+        return send_many(sends, *arguments, **more)
+
+    wrapper.send_many = send_and_look
+    dispatch(enforce_ordering(answer), order=1)
+    assert told == [({"text": "1"}, 1), ({"consumed": 1}, 2)]
+
+
+def test_a_message_for_later_leaves_the_next_one_waiting(dispatch, layer):
+    def later(message):
+        answer(message)
+        raise ConsumeLater
+
+    connected(dispatch)
+    dispatch(enforce_ordering(answer), order=2)
+    dispatch(enforce_ordering(later), order=1)
+    assert due() == 1
+    assert [content["order"] for content in layer.on("websocket.receive")] == [1]
+
+
+def test_what_cannot_be_sent_back_denies_no_handshake(dispatch, layer, caplog):
+    dispatch(enforce_ordering(answer), order=1)
+    layer.full.add("websocket.receive")
+    connected(dispatch)
+    assert {"accept": False} not in layer.on("sockets!a")
+    assert "Cannot put a waiting message back" in caplog.text
+    assert due() == 1
+
+
+def test_what_a_consumer_keeps_in_its_session_is_there_when_the_next_one_is_due(dispatch):
+    def count(message):
+        message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+
+    connected(dispatch)
+    dispatch(enforce_ordering(count), order=1)
+    dispatch(enforce_ordering(count), order=2)
+    assert session_for_reply_channel("sockets!a")["count"] == 2
+    assert due() == 3
+
+
+def test_a_layer_that_gives_no_answer_stalls_no_socket(dispatch, layer):
+    connected(dispatch)
+    receive = layer.receive
+
+    def refuse_once(*arguments, **more):
+        channel_layers["default"].receive = receive
+        raise LayerUnavailable("away")
+
+    channel_layers["default"].receive = refuse_once
+    dispatch(enforce_ordering(answer), order=1)
+    assert due() == 2

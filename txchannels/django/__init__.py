@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from txchannels import __version__
+
 if TYPE_CHECKING:
     from txchannels.django.asgi import channel_layers
     from txchannels.django.channel import Channel, Group
@@ -18,6 +20,7 @@ __all__ = [
     "DEFAULT_CHANNEL_LAYER",
     "Channel",
     "Group",
+    "__version__",
     "channel_layers",
     "include",
     "route",

@@ -77,26 +77,28 @@ class Dispatcher:
     def __call__(self, channel: str, content: dict[str, Any]) -> None:
         """Handle one message, to the end. Raises nothing."""
         message = Message(content, channel, self._layer)
+        # Kept here: the consumer may do with the message what it likes.
+        reply_channel = content.get("reply_channel")
         receipt = self._make_receipt(content)
         try:
             match = self._match(message)
         except BaseException as error:
-            self._fail(None, message, error)
+            self._fail(None, channel, reply_channel, error)
             match = None
         else:
             if match is None:
                 logger.error("Could not find match for message on %s! Check your routing.", channel)
         if match is None:
-            pending_message_store.send_all(receipt)
+            _send_all(channel, receipt)
             return
         consumer, kwargs = match
-        if self._consumer_found is not None:
-            self._consumer_found(_name_of(consumer))
         # Views have Django's own signals: ours are sent for them only if somebody listens.
         is_view = isinstance(consumer, ViewConsumer)
         pending_message_store.prepare()
         is_done = True
         try:
+            if self._consumer_found is not None:
+                self._consumer_found(_name_of(consumer))
             self._before()
             if self._script_name and not is_view:
                 set_script_prefix(self._script_name)
@@ -104,8 +106,8 @@ class Dispatcher:
                 consumer_started.send(sender=type(self), environ={})
             is_done = self._call(consumer, message, kwargs)
         except BaseException as error:
-            self._fail(consumer, message, error)
-        pending_message_store.send_all(receipt if is_done else None)
+            self._fail(consumer, channel, reply_channel, error)
+        _send_all(channel, receipt if is_done else None)
         is_heard = not is_view or len(consumer_finished.receivers) > self._own_receivers
         self._end(channel, is_heard)
 
@@ -138,31 +140,29 @@ class Dispatcher:
             return False
         return True
 
-    def _fail(self, consumer: Any, message: Message, error: BaseException) -> None:
+    def _fail(
+        self, consumer: Any, channel: str, reply_channel: str | None, error: BaseException
+    ) -> None:
         """Log it; whoever waits for an answer gets one now rather than at a timeout."""
-        logger.error(
+        _log_error(
             "Error processing message with consumer %s on %s, reply channel %s:",
-            "(its route failed)" if consumer is None else name_that_thing(consumer),
-            message.channel_name,
-            message.content.get("reply_channel"),
-            exc_info=error,
+            "(its route failed)" if consumer is None else _name_for_people(consumer),
+            channel,
+            reply_channel,
+            error=error,
         )
-        reply_channel = message.content.get("reply_channel")
         if not reply_channel:
             return
-        if message.channel_name == "http.request":
+        if channel == "http.request":
             answer: dict[str, Any] = dict(_FAILED_RESPONSE)
-        elif message.channel_name == "websocket.connect":
+        elif channel == "websocket.connect":
             answer = {"accept": False}
         else:
             return
         pending_message_store.append(self._layer, CHANNEL, reply_channel, answer)
 
     def _make_receipt(self, content: dict[str, Any]) -> Any:
-        """What tells the message's socket that its next message may follow, if it has one.
-
-        Made before the consumer runs, which may do with the message what it likes.
-        """
+        """What tells the message's socket that its next message may follow, if it has one."""
         order = content.get("order")
         reply_channel = content.get("reply_channel")
         if order is None or not reply_channel:
@@ -177,8 +177,37 @@ class Dispatcher:
                     consumer_finished.send(sender=type(self))
             finally:
                 self._after()
-        except BaseException:
-            logger.exception("Error after a message on %s:", channel)
+        except BaseException as error:
+            _log_error("Error after a message on %s:", channel, error=error)
+
+
+def _send_all(channel: str, receipt: Any) -> None:
+    try:
+        pending_message_store.send_all(receipt)
+    except BaseException as error:
+        _log_error("Error after a message on %s:", channel, error=error)
+
+
+def _log_error(text: str, *args: Any, error: BaseException) -> None:
+    """Log it with its traceback; without, where it or a log handler of the site's cannot do that.
+
+    Raises nothing.
+    """
+    try:
+        logger.error(text, *args, exc_info=error)
+    except BaseException as failure:
+        names = type(error).__name__, type(failure).__name__
+        try:
+            logger.error("%s %s (to log its traceback failed: %s)", text % args, *names)
+        except BaseException:  # noqa: S110 - there is nobody left to tell
+            pass
+
+
+def _name_for_people(consumer: Any) -> str:
+    try:
+        return name_that_thing(consumer)
+    except BaseException:
+        return "(which has no name)"
 
 
 @lru_cache(maxsize=512)

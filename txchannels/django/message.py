@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from typing import TYPE_CHECKING, Any, Literal
 
 from txchannels.errors import ChannelClosed
 
 if TYPE_CHECKING:
     from txchannels.django.channel import Channel
+    from txchannels.layers.interfaces import Send
 
 __all__ = ["Message", "PendingMessageStore", "pending_message_store"]
 
@@ -119,7 +120,8 @@ class PendingMessageStore(threading.local):
     """
 
     def __init__(self) -> None:
-        self._sends: list[tuple[Any, tuple[Any, str, dict[str, Any]]]] = []
+        self._sends: list[tuple[Any, Send]] = []
+        self._calls: list[Callable[[], Any]] = []
         self._active = False
 
     @property
@@ -129,34 +131,77 @@ class PendingMessageStore(threading.local):
     def prepare(self) -> None:
         """Start to hold back this thread's sends."""
         self._sends = []
+        self._calls = []
         self._active = True
 
-    def append(self, channel_layer: Any, kind: str, name: str, content: dict[str, Any]) -> None:
+    def append(
+        self,
+        channel_layer: Any,
+        kind: Literal["channel", "group"],
+        name: str,
+        content: dict[str, Any],
+    ) -> None:
         """Hold a send back; *content* belongs to the store from now on."""
         self._sends.append((channel_layer, (kind, name, content)))
 
-    def send_all(self, last: tuple[Any, tuple[Any, str, dict[str, Any]]] | None = None) -> None:
+    def call_afterwards(self, call: Callable[[], Any]) -> None:
+        """Call *call* as soon as nothing is held back any more: at once, or in `send_all`.
+
+        What it raises there is logged, and one of the errors that `send_all` returns.
+        """
+        if self._active:
+            self._calls.append(call)
+        else:
+            call()
+
+    def send_all(self, last: tuple[Any, Send] | None = None) -> list[Exception]:
         """Send what was held back, in order, one batch a layer; *last* goes at the end.
 
+        What was to follow the sends comes before *last*, which says that all is done.
         What finds its channel full for two seconds is logged and given up; the rest
         goes out all the same.
+
+        Returns: What went wrong; not that a client is gone. Whoever runs a consumer to
+            test it shows this.
         """
         sends, self._sends = self._sends, []
+        calls, self._calls = self._calls, []
         self._active = False
-        if last is not None:
+        errors: list[Exception] = []
+        if last is not None and not calls:
             sends.append(last)
         while sends:
             layer = sends[0][0]
             batch = [send for its_layer, send in sends if its_layer is layer]
             sends = [entry for entry in sends if entry[0] is not layer]
-            try:
-                failed = layer.send_many(batch, wait=PENDING_WAIT_SECONDS)
-            except Exception:
-                logger.exception("Failed to send %d queued messages on %s", len(batch), layer)
-                continue
-            for (_, name, _), error in failed:
-                if not isinstance(error, ChannelClosed):
-                    logger.error("Failed to send queued message to channel %r: %r", name, error)
+            errors += _send(layer, batch)
+        try:
+            for call in calls:
+                try:
+                    call()
+                except Exception as error:
+                    logger.exception("What was to follow a consumer's sends failed:")
+                    errors.append(error)
+        finally:
+            # Also after what is no `Exception`: whoever waits for *last* would wait for long.
+            if last is not None and calls:
+                errors += _send(last[0], [last[1]])
+        return errors
+
+
+def _send(layer: Any, batch: list[Send]) -> list[Exception]:
+    """Send *batch*; returns why what was lost of it was lost."""
+    try:
+        failed = layer.send_many(batch, wait=PENDING_WAIT_SECONDS)
+    except Exception as error:
+        logger.exception("Failed to send %d queued messages on %s", len(batch), layer)
+        return [error]
+    lost: list[Exception] = []
+    for (_, name, _), reason in failed:
+        if not isinstance(reason, ChannelClosed):
+            logger.error("Failed to send queued message to channel %r: %r", name, reason)
+            lost.append(reason)
+    return lost
 
 
 pending_message_store = PendingMessageStore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
 from txchannels.django import Channel, Group, channel_layers, route
+from txchannels.django.asgi import ChannelLayerWrapper
 from txchannels.django.exceptions import ConsumeLater, DenyConnection
 from txchannels.django.handler import ViewConsumer
 from txchannels.django.message import pending_message_store
@@ -17,6 +19,7 @@ from txchannels.django.signals import consumer_finished, consumer_started
 from txchannels.django.test import Client, apply_routes
 from txchannels.django.test.layers import layers_for_tests
 from txchannels.errors import ChannelFull
+from txchannels.layers.memory import MemoryLayer
 
 
 @pytest.fixture(autouse=True)
@@ -354,3 +357,24 @@ def test_the_channel_session_can_be_looked_at(database):
         client.send_and_consume("jobs")
         client.send_and_consume("jobs")
     assert client.channel_session["count"] == 2
+
+
+def test_a_lost_send_fails_the_test_on_a_layer_of_its_own_too(layers):
+    """One that the test itself has put in place, and that only logs what it loses."""
+    lossy = ChannelLayerWrapper(MemoryLayer(channel_capacity={"news": 1}), "default", [])
+    lossy.send_many = functools.partial(_without_waiting, lossy.blocking.send_many)
+
+    def send_two(message):
+        Channel("news").send({})
+        Channel("news").send({})
+
+    before = channel_layers.set("default", lossy)
+    try:
+        with apply_routes(route("jobs", send_two)), pytest.raises(ChannelFull, match="news"):
+            Client().send_and_consume("jobs")
+    finally:
+        channel_layers.set("default", before)
+
+
+def _without_waiting(send_many, sends, *, wait):
+    return send_many(sends)

@@ -1,18 +1,20 @@
 """`enforce_ordering`: a socket's messages are handled one after the other, in their order.
 
 A message that comes too early waits on a channel of its own, from where it is sent back
-when the one before it is done. The number that is due is kept in the channel session.
+when the one before it is done: its consumer has ended, and what that has sent is out. The
+number that is due is kept in the channel session.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from txchannels.django.exceptions import ConsumeLater
-from txchannels.django.message import Message
+from txchannels.django.message import Message, pending_message_store
 from txchannels.django.sessions.decorators import channel_session
 from txchannels.django.sessions.store import (
     find_message,
@@ -120,31 +122,63 @@ def _put_back(layer: Any, wait_channel: str, content: dict[str, Any]) -> None:
 
 
 def _run_in_turn(message: Message, call: Callable[[], Any]) -> Any:
-    """Call the consumer whose message is due, then let the next one come."""
+    """Call the consumer whose message is due; when all is sent, let the next one come."""
     try:
         result = call()
     except ConsumeLater:
         if message.__doomed__:
-            _advance(message)
+            _end_turn(message)
         raise
     except BaseException:
-        _advance(message)
+        _end_turn(message)
         raise
-    _advance(message)
+    _end_turn(message)
     return result
+
+
+def _end_turn(message: Message) -> None:
+    """Make the next message due once what the consumer has sent has gone out.
+
+    So does what is answered in its place: a close, a denial.
+    """
+    pending_message_store.call_afterwards(functools.partial(_advance, message))
 
 
 def _advance(message: Message) -> None:
     """Make the next message due, and send back what waits for that."""
+    _wait_for_sends(message)
     if message.channel_session.session_key is None:
         # The consumer has flushed the session; only the last message needs no order after it.
         if message.channel_name == "websocket.disconnect":
             return
         message.channel_session = open_session(reply_channel_name(message, "enforce_ordering"))
-    message.channel_session[NEXT_ORDER] = message["order"] + 1
     # Stored before anything is sent back, and not again later: the next consumer changes it.
-    save_if_changed(message.channel_session)
+    try:
+        _store_due(message.channel_session, message)
+    except Exception:
+        # The consumer has put in what cannot be stored: that is lost, the socket must not stall.
+        logger.exception(
+            "What a consumer of %s has put into its session is lost", message.channel_name
+        )
+        _store_due(open_session(reply_channel_name(message, "enforce_ordering")), message)
     requeue_messages(message)
+
+
+def _store_due(session: Any, message: Message) -> None:
+    session[NEXT_ORDER] = message["order"] + 1
+    save_if_changed(session)
+
+
+def _wait_for_sends(message: Message) -> None:
+    """Until the layer has what was sent: the next consumer may run in another process.
+
+    A layer may not wait for what takes a reply. But it answers in order, so one answer says
+    that all before it has arrived; the channel that is asked for one has no messages.
+    """
+    reply_channel = reply_channel_name(message, "enforce_ordering")
+    # Without an answer, a reply may be overtaken; the socket must not stall for that.
+    with contextlib.suppress(Exception):
+        message.channel_layer.receive([f"__turn__.{reply_channel.replace('!', '?')}"], block=False)
 
 
 def _park(message: Message, due: int) -> None:

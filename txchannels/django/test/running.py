@@ -33,11 +33,12 @@ def run_consumer(consumer: Callable[..., Any], message: Message, kwargs: dict[st
     Raises:
         Exception: What the consumer raises, but for what ends by doing something to its
             socket (`ChannelSocketException`): that is done. What it has sent is sent.
-        LayerError: What it has sent found no room.
+        LayerError: What it has sent found no room, on whatever layer.
     """
     if pending_message_store.active:
         raise RuntimeError("A consumer is running: what it sends cannot be consumed before it ends")
     result = None
+    errors: list[Exception] = []
     with _connections_stay_open():
         pending_message_store.prepare()
         try:
@@ -46,9 +47,11 @@ def run_consumer(consumer: Callable[..., Any], message: Message, kwargs: dict[st
         except ChannelSocketException as exception:
             exception.run(message)
         finally:
-            pending_message_store.send_all()
+            errors = pending_message_store.send_all()
             consumer_finished.send(sender=Dispatcher)
     raise_lost_sends()
+    if errors:
+        raise errors[0]
     return result
 
 

@@ -226,13 +226,14 @@ class WSClient(Client):
         rest = {key: value for key, value in reply.items() if key not in ("accept", "subprotocol")}
         self._unread = rest or None
 
-    def send_and_consume(
+    # The order of the arguments is that of Channels 1.
+    def send_and_consume(  # type: ignore[override]
         self,
         channel: str,
         content: dict[str, Any] | None = None,
-        fail_on_none: bool = True,
         text: Any = None,
         path: str = "/",
+        fail_on_none: bool = True,
         check_accept: bool = True,
     ) -> Any:
         """`send` to *channel*, then `consume` it."""
