@@ -1,0 +1,1 @@
+"""A project of Channels 1, ported by renaming."""

@@ -1,0 +1,3 @@
+"""The project's own tests are its own runner's."""
+
+collect_ignore = ["project"]
