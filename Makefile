@@ -2,10 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# Which of examples/ `make demo` serves.
+EXAMPLE ?= chat
 # Passed on: `make test ARGS="-k handshake -x"`, `make demo ARGS="--port=8080"`.
 ARGS ?=
 
-.PHONY: help venv demo test lint format matrix bench clean
+.PHONY: help venv demo docs test lint format matrix bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -27,15 +29,19 @@ $(VENV)/daemon.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 
 $(VENV)/development.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing txchannels and what its tests need into $(VENV)"
-	@$(PIP) install -e '.[test,lint]'
+	@$(PIP) install -e '.[test,lint,docs]'
 	@touch $@
 
 venv: $(VENV)/development.stamp ## Make .venv, with all that developing needs
 
-demo: $(VENV)/daemon.stamp ## Serve the example, a chat, on http://127.0.0.1:8000/
-	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
-	@$(BIN)/python examples/chat/manage.py demo
-	@exec $(BIN)/twistd -n --pidfile= channels --settings=chat.settings --pythonpath=examples/chat $(ARGS)
+demo: $(VENV)/daemon.stamp ## Serve an example on http://127.0.0.1:8000/: EXAMPLE=chat, databinding or events
+	@$(BIN)/python examples/$(EXAMPLE)/manage.py migrate --verbosity 0
+	@$(BIN)/python examples/$(EXAMPLE)/manage.py demo
+	@exec $(BIN)/twistd -n --pidfile= channels --settings=$(EXAMPLE).settings \
+		--pythonpath=examples/$(EXAMPLE) $(ARGS)
+
+docs: $(VENV)/development.stamp ## Make the site of the documentation, build/docs/index.html
+	@$(BIN)/python -m sphinx -W -n -q --keep-going -b html -d build/doctrees docs build/docs
 
 test: $(VENV)/development.stamp ## Run the tests
 	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
@@ -67,4 +73,4 @@ clean: ## Remove what make has made
 		.ruff_cache .import_linter_cache _trial_temp*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . \( -name dropin.cache -o -name twistd.pid -o -name 'twistd.log*' \) -delete
-	rm -f examples/chat/db.sqlite3* examples/chat/.secret_key
+	rm -f examples/*/db.sqlite3* examples/*/.secret_key
