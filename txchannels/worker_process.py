@@ -90,7 +90,7 @@ class Worker:
             idle_seconds=settings.idle_seconds,
             thread_ended=site.thread_ended,
         )
-        link.more_follows = self._is_more_due
+        link.writer.more_follows = self._is_more_due
         self._pace = Pace(settings.switch_interval_seconds, lambda: self.pool.done, self.pool.turns)
         self._concurrency = Concurrency(self.pool)
         self._tick_at = 0.0

@@ -14,8 +14,15 @@ from tests.layers.ipc.hosting import Daemon
 from tests.layers.ipc.programs import DaemonProcess
 from tests.layers.redis.hubs import run_threads
 from tests.servers import wait_until
-from txchannels.errors import ChannelClosed, ChannelFull, LayerUnavailable, MessageTooLarge
+from txchannels.errors import (
+    ChannelClosed,
+    ChannelFull,
+    LayerUnavailable,
+    MessageTooLarge,
+    Unanswered,
+)
 from txchannels.layers.ipc import IPCLayer, blocking, lines, link, sockets
+from txchannels.layers.ipc.answers import Answers
 from txchannels.layers.ipc.frames import VERSION, Decoder, Word, encode
 from txchannels.layers.ipc.link import Link
 
@@ -107,7 +114,7 @@ def test_a_daemon_that_was_killed_is_gone_at_once_and_then_back():
         waiting.join(10.0)
         [(seconds, text)] = got
         assert seconds < 10.0
-        assert "gone" in text
+        assert "is gone, and has not answered" in text
         seconds, text = took(lambda: layer.send("a", {}))
         assert seconds < 1.0
         assert "is gone" in text
@@ -115,6 +122,19 @@ def test_a_daemon_that_was_killed_is_gone_at_once_and_then_back():
         layer.send("a", {"n": 2})
         assert layer.receive(["a"]) == ("a", {"n": 2})
         layer.link().close()
+
+
+def test_what_was_asked_and_is_not_answered_may_have_been_done():
+    answers = Answers("the daemon")
+    one, other = answers.expect(1), answers.expect(2)
+    with pytest.raises(Unanswered, match="has not answered within"):
+        answers.take(one, 0.001)
+    answers.forget(1)
+    assert len(answers) == 1
+    answers.end()
+    with pytest.raises(Unanswered, match="the daemon is gone, and has not answered"):
+        answers.take(other, 0.0)
+    assert len(answers) == 0
 
 
 def test_a_connection_that_is_refused_leaves_no_socket_open(tmp_path):

@@ -10,18 +10,17 @@ import itertools
 import logging
 import os
 import socket
-import struct
 import threading
-import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from txchannels.errors import LayerError, LayerUnavailable, MessageTooLarge, Unanswered
+from txchannels.errors import LayerError, LayerUnavailable, MessageTooLarge
 from txchannels.layers.interfaces import Message, Send, Targets
+from txchannels.layers.ipc.answers import Answer, Answers
 from txchannels.layers.ipc.frames import VERSION, Decoder, Word, encode, error_from, kind_of
 from txchannels.layers.ipc.subscription import LinkSubscription
+from txchannels.layers.ipc.writer import Writer
 
 __all__ = ["ANSWER_SECONDS", "Link"]
 
@@ -32,33 +31,8 @@ ANSWER_SECONDS = 10.0
 
 _READ_BYTES = 262_144
 
-#: Frames that wait for one that goes with them, and how long the first of them may.
-MAX_HELD = 64
-HOLD_SECONDS = 0.0005
-
-#: A system call's timeout, as the kernel takes it.
-_TIMEVAL = struct.Struct("@ll")
-
 #: (Which send of the batch, the error's kind, its text, the channel's name.)
 Failure = tuple[int, str, str, str]
-
-
-class _Answer:
-    """What one call has come to; its thread waits for it."""
-
-    __slots__ = ("_came", "value")
-
-    def __init__(self) -> None:
-        self.value: Any = None
-        self._came = threading.Lock()
-        self._came.acquire()
-
-    def put(self, value: Any) -> None:
-        self.value = value
-        self._came.release()
-
-    def wait(self, seconds: float) -> bool:
-        return self._came.acquire(timeout=seconds)
 
 
 class Link:
@@ -75,8 +49,7 @@ class Link:
         ended: Called once when the connection has ended.
         refused: Called with the channel, the error's kind and its text when a send failed
             that nobody waits for.
-        more_follows: Asked before each send that nobody waits for: whether something is about
-            to be written, by whatever thread, with which it may go; `flush` is then called soon.
+        writer: Puts the frames onto the connection.
         info: What the daemon says of itself, once `start` has returned.
 
     Thread: any. What is called back is called in the reading thread.
@@ -85,29 +58,22 @@ class Link:
     def __init__(
         self, sock: socket.socket, name: str = "the daemon", write_seconds: float = 0.0
     ) -> None:
-        if write_seconds:
-            timeout = _TIMEVAL.pack(int(write_seconds), int(write_seconds % 1 * 1_000_000))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         self.name = name
         self.process_id = os.getpid()
         self.told: Callable[[str, Any], None] = _ignore
         self.ended: Callable[[], None] = _ignore
         self.refused: Callable[[str, str, str], None] = _ignore
-        self.more_follows: Callable[[], bool] = _never
+        self.writer = Writer(sock, write_seconds)
         self.info: dict[str, Any] = {}
         self.is_open = True
         self._socket = sock
         self._numbers = itertools.count(1)
-        self._write_lock = threading.Lock()
-        self._lock = threading.Lock()
-        self._answers: dict[int, _Answer] = {}
+        self._answers = Answers(name)
         self._subscriptions: dict[int, LinkSubscription] = {}
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._inboxes: dict[str, Callable[[Targets, Message], None]] = {}
-        self._held: deque[bytes] = deque()
-        self._held_since = 0.0
         self._riders: Callable[[], bytes] | None = None
-        self._welcome = _Answer()
+        self._welcome = Answer()
         self._words: dict[int, Callable[..., None]] = {
             Word.WELCOME: self._welcomed,
             Word.RESULT: self._result_received,
@@ -158,11 +124,9 @@ class Link:
         """
         self.is_open = False
         self._socket.close()
-        self._write_lock = threading.Lock()
-        self._lock = threading.Lock()
+        self.writer.forget()
         self._answers.clear()
         self._callbacks.clear()
-        self._held.clear()
 
     # Out
 
@@ -206,25 +170,16 @@ class Link:
         if self._riders is not None:
             data = self._riders() + data
         if not is_awaited:
-            if self.is_open and self.more_follows() and self._may_wait():
-                self._held.append(data)
-            else:
-                self._write(data)
+            self._write(data, is_urgent=not self.is_open)
             return len(data), []
         return len(data), self._ask(number, data, wait + ANSWER_SECONDS)
-
-    def _may_wait(self) -> bool:
-        now = time.monotonic()
-        if not self._held:
-            self._held_since = now
-        return len(self._held) < MAX_HELD and now - self._held_since < HOLD_SECONDS
 
     def flush(self) -> None:
         """Write what has waited for more.
 
         Raises: LayerUnavailable.
         """
-        if self._held:
+        if self.writer.is_holding:
             self._write(b"")
 
     def _send_halves(
@@ -239,29 +194,21 @@ class Link:
         return size + more, failures + [(half + at, *rest) for at, *rest in later]
 
     def _ask(self, number: int, data: bytes, seconds: float) -> Any:
-        answer = _Answer()
-        with self._lock:
-            self._answers[number] = answer
+        answer = self._answers.expect(number)
         try:
             if not self.is_open:
                 raise self._gone()
             self._write(data)
-            if not answer.wait(seconds):
-                raise Unanswered(f"{self.name} has not answered within {seconds:g} s")
+            return self._answers.take(answer, seconds)
         finally:
-            with self._lock:
-                self._answers.pop(number, None)
-        if isinstance(answer.value, Exception):
-            raise answer.value
-        return answer.value
+            self._answers.forget(number)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, is_urgent: bool = True) -> None:
         try:
-            with self._write_lock:
-                if self._held:
-                    held = [self._held.popleft() for _ in range(len(self._held))]
-                    data = b"".join((*held, data))
-                self._socket.sendall(data)
+            if is_urgent:
+                self.writer.write(data)
+            else:
+                self.writer.write_soon(data)
         except BlockingIOError:
             self.close()  # a part of a frame may be out
             raise LayerUnavailable(f"{self.name} takes nothing any more") from None
@@ -349,13 +296,8 @@ class Link:
 
     def _end(self) -> None:
         self.close()  # who writes now, is woken
-        with self._write_lock:  # nor is the descriptor another's in the middle of a write
-            self._socket.close()
-        with self._lock:
-            answers = list(self._answers.values())
-            self._answers.clear()
-        for answer in answers:
-            answer.put(self._gone())
+        self.writer.close_socket()  # which is not another's in the middle of a write
+        self._answers.end()
         self._greeted(LayerUnavailable(f"{self.name} has closed the connection"))
         for number in list(self._callbacks):
             self._callback_received(number)
@@ -369,24 +311,18 @@ class Link:
         if self._welcome.value is None:
             self._welcome.put(answer)
 
-    def _answered(self, number: int, value: Any) -> None:
-        with self._lock:
-            answer = self._answers.pop(number, None)
-        if answer is not None:
-            answer.put(value)
-
     def _result_received(self, number: int, value: Any) -> None:
-        self._answered(number, value)
+        self._answers.put(number, value)
 
     def _error_received(self, number: int, kind: str, text: str) -> None:
         if number:
-            self._answered(number, error_from(kind, text))
+            self._answers.put(number, error_from(kind, text))
         else:
             self._greeted(LayerUnavailable(text))
 
     def _sent_received(self, number: int, failures: list[Failure]) -> None:
         if number:
-            self._answered(number, failures)
+            self._answers.put(number, failures)
             return
         for _, kind, text, channel in failures:
             self.refused(channel, kind, text)
@@ -427,10 +363,6 @@ os.register_at_fork(after_in_child=_forget_links)
 
 def _failure(at: int, send: Send, error: LayerError) -> Failure:
     return at, kind_of(error), str(error), send[1]
-
-
-def _never() -> bool:
-    return False
 
 
 def _ignore(*_: Any) -> None:
