@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -160,7 +159,5 @@ def test_they_need_no_other_plugin(run):
 
 
 def test_they_work_beside_pytest_django(run):
-    if importlib.util.find_spec("pytest_django") is None:
-        pytest.skip("pytest-django is not installed")
     said = run(BESIDE, "--ds=liveproject.settings")
     assert outcome(said) == "1 failed, 8 passed", said
