@@ -38,7 +38,7 @@ def test_the_setting_names_an_app():
 class TestThePage(TestCase):
     def test_the_models_names(self):
         with layers_for_tests() as layers:
-            names = run_block("row.send()                                      # now")
+            names = run_block("row.send()  # now")
             assert layers["default"].receive(["jobs.mail"])[1] == {"to": 42}
         assert names["row"].pk is None or not DelayedMessage.objects.exists()
 
