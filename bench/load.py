@@ -1,4 +1,4 @@
-"""The two load generators, as functions: wrk for HTTP, wsload for WebSocket."""
+"""The two load generators, as functions: wrk for HTTP, wsload for WebSocket and event streams."""
 
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ class Client:
         *,
         connections: int,
         seconds: float,
-        **options: str | float,
+        **options: str | float | bool,
     ) -> dict[str, Any]:
         """Run wsload, whose usage text explains *mode* and *options*; its JSON answer.
+
+        An option that is True is given without a value.
 
         Raises: BenchError: A socket failed or was closed.
         """
@@ -80,7 +82,7 @@ class Client:
             command += ["--spread", str(1 + connections // SOCKETS_PER_ADDRESS)]
         for name, value in options.items():
             dash = "-" if len(name) == 1 else "--"
-            command += [dash + name.replace("_", "-"), str(value)]
+            command += [dash + name.replace("_", "-"), *([] if value is True else [str(value)])]
         output = self._run(command, seconds + 300)
         try:
             answer: dict[str, Any] = json.loads(output)

@@ -1,4 +1,4 @@
-/* wsload - a small WebSocket load generator (one thread, epoll, no libraries).
+/* wsload - a small load generator for WebSockets and event streams (one thread, epoll, no libraries).
  *
  *   cc -O2 -o wsload wsload.c
  *
@@ -23,6 +23,10 @@
  * fanout: the payload is '#SSSSSSSS#xxxx...' where S is the sequence number; a subscriber may get it
  * inside other text (JSON and the like). A broadcast is over when every open subscriber has it, or,
  * as lost, when nothing at all has arrived for --bto seconds or it has taken --bmax seconds.
+ *
+ * With --events the connections of hold and fanout are event streams (a GET, answered with a chunked
+ * text/event-stream) instead of WebSockets; the publisher stays what it is. It reads whole events only:
+ * one that goes on in the next chunk is an error. Heartbeats are counted as pings.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -70,7 +74,7 @@ static const char *host = "127.0.0.1", *path = "/", *origin = 0, *hosthdr = 0, *
 static const char *pub_path = 0, *pub_http = 0, *pub_prefix = "", *pub_suffix = "", *pidlist = "";
 static const char *extra_header = 0, *label = "", *hook = 0;
 static int port = 8000, pub_port = 0, conns = 1, inflight = 1, msize = 32, window = 1, nbcast = 1000000, warm_b = 2;
-static int npubs = 1, pending_max = 64, nports = 1, ready_n = 0, pub_ready = -1, eio = 0, spread = 0;
+static int npubs = 1, pending_max = 64, nports = 1, ready_n = 0, pub_ready = -1, eio = 0, spread = 0, events = 0;
 static double dur = 5, rate = 0, warm = 0.5, settle = 0.3, bto = 3, bmax = 30, cto = 120, msg_rate = 0;
 static enum { M_ECHO, M_FANOUT, M_HOLD, M_BURST } mode;
 
@@ -152,18 +156,21 @@ static void hjson(const char *name, hist_t *h) {
 
 /* ---- the server's processes, as /proc shows them */
 static int pids[256], npids;
-static long rss_kb[256][4];
+static long rss_kb[256][5], threads[256][5];
 static double cpu_s[256][2];
-static long read_rss(int pid) {
+static void snap_status(int w) {
     char f[64], l[256];
-    long r = 0;
-    snprintf(f, sizeof f, "/proc/%d/status", pid);
-    FILE *p = fopen(f, "r");
-    if (!p) return -1;
-    while (fgets(l, sizeof l, p))
-        if (sscanf(l, "VmRSS: %ld", &r) == 1) break;
-    fclose(p);
-    return r;
+    for (int i = 0; i < npids; i++) {
+        rss_kb[i][w] = threads[i][w] = -1;
+        snprintf(f, sizeof f, "/proc/%d/status", pids[i]);
+        FILE *p = fopen(f, "r");
+        if (!p) continue;
+        while (fgets(l, sizeof l, p)) {
+            sscanf(l, "VmRSS: %ld", &rss_kb[i][w]);
+            sscanf(l, "Threads: %ld", &threads[i][w]);
+        }
+        fclose(p);
+    }
 }
 static double read_cpu(int pid) {
     char f[64], l[1024], *s;
@@ -177,7 +184,6 @@ static double read_cpu(int pid) {
     if (sscanf(s + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &k) != 2) return -1;
     return (double)(u + k) / sysconf(_SC_CLK_TCK);
 }
-static void snap_rss(int w) { for (int i = 0; i < npids; i++) rss_kb[i][w] = read_rss(pids[i]); }
 static void snap_cpu(int w) { for (int i = 0; i < npids; i++) cpu_s[i][w] = read_cpu(pids[i]); }
 static void run_hook(const char *when) {
     char b[1024];
@@ -471,12 +477,51 @@ static size_t frames(conn_t *c, char *p, size_t n) {
     }
     return u;
 }
+/* one event without its last line's end */
+static void on_event_text(conn_t *c, const char *p, size_t n) {
+    if (n >= 16 && !memcmp(p, "event: heartbeat", 16)) n_pings++;
+    else if (n > 6 && !memcmp(p, "data: ", 6) && !memchr(p, '\n', n)) on_text(c, p + 6, n - 6);
+    else if (n < 6 || memcmp(p, "retry:", 6)) n_noseq++;
+}
+/* returns how many bytes of p it has used: whole chunks of whole events */
+static size_t chunks(conn_t *c, char *p, size_t n) {
+    size_t u = 0;
+    while (c->state != S_DEAD) {
+        char *e = memmem(p + u, n - u, "\r\n", 2), *at;
+        if (!e) break;
+        size_t size = strtoul(p + u, &at, 16), begin = e + 2 - p;
+        if (at == p + u || at > e || size == 0 || size > sizeof rbuf) {
+            kill_conn(c, at > p + u && at <= e && size == 0 ? "the stream has ended" : "not a chunk");
+            return n;
+        }
+        if (n - begin < size + 2) break;
+        for (char *q = p + begin, *end = q + size, *stop; q < end; q = stop + 2) {
+            stop = memmem(q, end - q, "\n\n", 2);
+            if (!stop) {
+                kill_conn(c, "an event goes on in the next chunk");
+                return n;
+            }
+            on_event_text(c, q, stop - q);
+            if (c->state == S_DEAD) return n;
+        }
+        u = begin + size + 2;
+    }
+    return u;
+}
+static int is_stream(const char *p, size_t n) {
+    char head[2048];
+    snprintf(head, sizeof head, "%.*s", (int)n, p);
+    return !strncmp(head, "HTTP/1.1 200", 12) && strcasestr(head, "\r\ncontent-type: text/event-stream") &&
+           strcasestr(head, "\r\ntransfer-encoding: chunked\r\n");
+}
 static size_t feed(conn_t *c, char *p, size_t n) {
     size_t u = 0;
+    int stream = events && !c->is_pub;
     if (c->state == S_HANDSHAKE) {
         char *e = memmem(p, n, "\r\n\r\n", 4);
         if (!e) return 0;
-        if (n < 12 || memcmp(p, "HTTP/1.1 101", 12) || !memmem(p, e - p + 4, WSACCEPT, 28)) {
+        if (stream ? !is_stream(p, e - p + 4)
+                   : n < 12 || memcmp(p, "HTTP/1.1 101", 12) || !memmem(p, e - p + 4, WSACCEPT, 28)) {
             char w[120];
             snprintf(w, sizeof w, "handshake: %.*s", (int)(n < 80 ? n : 80), p);
             kill_conn(c, w);
@@ -485,11 +530,11 @@ static size_t feed(conn_t *c, char *p, size_t n) {
         u = e - p + 4;
         c->ready_left = c->is_pub && pub_ready >= 0 ? pub_ready : ready_n;
         c->state = S_WAIT;
-        if (hello) send_text(c, hello, strlen(hello));
+        if (hello && !stream) send_text(c, hello, strlen(hello));
         if (c->ready_left <= 0 && c->state == S_WAIT) become_open(c);
     }
     if (c->state == S_DEAD) return n;
-    return u + frames(c, p + u, n - u);
+    return u + (stream ? chunks(c, p + u, n - u) : frames(c, p + u, n - u));
 }
 static void on_readable(conn_t *c) {
     for (int round = 0; round < 4; round++) {
@@ -559,17 +604,18 @@ static void poll_until(uint64_t t) {
         poll_once(ms > 100 ? 100 : (int)ms);
     }
 }
-static char *mkreq(const char *pth, size_t *len) {
+static char *mkreq(const char *pth, int stream, size_t *len) {
     char *b = malloc(4096);
     char hp[300];
     if (hosthdr) snprintf(hp, sizeof hp, "%s", hosthdr);
     else snprintf(hp, sizeof hp, "%s:%d", host, port);
-    int n = snprintf(b, 4096,
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: " WSKEY "\r\nSec-WebSocket-Version: 13\r\n",
-                     pth, hp);
+    int n = snprintf(b, 4096, "GET %s HTTP/1.1\r\nHost: %s\r\n", pth, hp);
+    n += snprintf(b + n, 4096 - n,
+                  stream ? "Accept: text/event-stream\r\nCache-Control: no-cache\r\n"
+                         : "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                           "Sec-WebSocket-Key: " WSKEY "\r\nSec-WebSocket-Version: 13\r\n");
     if (origin) n += snprintf(b + n, 4096 - n, "Origin: %s\r\n", origin);
-    if (subproto) n += snprintf(b + n, 4096 - n, "Sec-WebSocket-Protocol: %s\r\n", subproto);
+    if (subproto && !stream) n += snprintf(b + n, 4096 - n, "Sec-WebSocket-Protocol: %s\r\n", subproto);
     if (extra_header) n += snprintf(b + n, 4096 - n, "%s\r\n", extra_header);
     n += snprintf(b + n, 4096 - n, "\r\n");
     *len = n;
@@ -594,8 +640,9 @@ static void usage(void) {
         "  --hello TEXT  sent on each connection once open   --ready N  messages to await before it counts\n"
         "  --pending N   handshakes under way at once (default 64)\n"
         "  --pub-ready N the same for the publisher          --eio      answer Engine.IO pings\n"
+        "  --events      hold, fanout: event streams instead of WebSockets\n"
         "  --settle S    wait after connecting    --cto S   limit for connecting all\n"
-        "  --pids 1,2,3  server processes: their CPU time and RSS go into the answer\n"
+        "  --pids 1,2,3  server processes: CPU time, RSS and threads go into the answer\n"
         "  --spread N    source addresses 127.0.0.1..N (by itself from 25,000 connections up)\n"
         "  --nports N    connections go in turn to PORT..PORT+N-1\n"
         "  --hook CMD    a shell command, run as 'CMD ready' before the measured part and 'CMD end' after\n"
@@ -611,6 +658,7 @@ int main(int ac, char **av) {
     for (int i = 2; i < ac; i++) {
         const char *o = av[i], *v = i + 1 < ac ? av[i + 1] : "";
         if (!strcmp(o, "--eio")) { eio = 1; continue; }
+        if (!strcmp(o, "--events")) { events = 1; continue; }
         if (i + 1 >= ac) usage();
         i++;
         if (!strcmp(o, "--host")) host = v;
@@ -652,6 +700,7 @@ int main(int ac, char **av) {
         else usage();
     }
     if (mode == M_FANOUT && !pub_path && !pub_http) die("fanout needs --pub-path or --pub-http");
+    if (events && mode != M_FANOUT && mode != M_HOLD) die("event streams only receive: --events is for fanout and hold");
     if (mode == M_FANOUT && msize < 10) msize = 10;
     if (nbcast > 4000000) nbcast = 4000000;
     if (!spread) spread = conns > 25000 ? conns / 25000 + 1 : 1;
@@ -676,8 +725,8 @@ int main(int ac, char **av) {
         if (!h) die("no such host: %s", host);
         memcpy(&dst.sin_addr, h->h_addr, 4);
     }
-    hsreq = mkreq(path, &hslen);
-    hsreq_pub = mkreq(pub_path ? pub_path : "/", &hslen_pub);
+    hsreq = mkreq(path, events, &hslen);
+    hsreq_pub = mkreq(pub_path ? pub_path : "/", 0, &hslen_pub);
     char *pay = malloc(msize + 16);
     for (int i = 0; i < msize; i++) pay[i] = 'a' + i % 26;
     eframe = malloc(msize + 32);
@@ -701,7 +750,7 @@ int main(int ac, char **av) {
     ep = epoll_create1(0);
 
     /* 1. connect */
-    snap_rss(0);
+    snap_status(0);
     double cpu_c0 = self_cpu();
     snap_cpu(0);
     uint64_t t0 = now_ns(), tcon;
@@ -714,12 +763,13 @@ int main(int ac, char **av) {
         while (nopened < conns && npending < pending_max && nopened < allow) open_conn(&cs[nopened++]);
         poll_once(rate > 0 ? 1 : 50);
         if (!snapped && tenth && nready >= tenth) {
-            snap_rss(1);
+            snap_status(1);
             snapped = nready;
         }
     }
     tcon = now_ns();
     snap_cpu(1);
+    snap_status(4);
     double hs_s = (tcon - t0) / 1e9, cpu_hs = 0, cpu_chs = self_cpu() - cpu_c0;
     for (int i = 0; i < npids; i++) cpu_hs += cpu_s[i][1] - cpu_s[i][0];
     if (mode == M_FANOUT) {
@@ -732,7 +782,7 @@ int main(int ac, char **av) {
         if (!pubs_open(pub)) note_err("a publisher could not connect");
     }
     poll_until(now_ns() + (uint64_t)(settle * 1e9));
-    snap_rss(2);
+    snap_status(2);
     run_hook("ready");
 
     /* 2. run */
@@ -841,7 +891,7 @@ int main(int ac, char **av) {
         snap_cpu(1);
         cpu_a = self_cpu() - cpu_a;
     }
-    snap_rss(3);
+    snap_status(3);
     run_hook("end");
 
     /* 3. report */
@@ -852,7 +902,7 @@ int main(int ac, char **av) {
     hjson("handshake_us", &h_hs);
     printf(",\"seconds\":%.3f,\"client_cpu\":%.3f", el, el > 0 ? cpu_a / el : 0);
     double cpu = 0;
-    long r0 = 0, r1 = 0, r2 = 0, r3 = 0;
+    long r0 = 0, r1 = 0, r2 = 0, r3 = 0, h0 = 0, h2 = 0, h3 = 0, h4 = 0;
     printf(",\"server\":[");
     for (int i = 0; i < npids; i++) {
         double d = cpu_s[i][1] - cpu_s[i][0];
@@ -861,9 +911,14 @@ int main(int ac, char **av) {
         r1 += rss_kb[i][1];
         r2 += rss_kb[i][2];
         r3 += rss_kb[i][3];
+        h0 += threads[i][0];
+        h2 += threads[i][2];
+        h3 += threads[i][3];
+        h4 += threads[i][4];
         printf("%s{\"pid\":%d,\"cpu\":%.3f,\"rss_kb\":%ld}", i ? "," : "", pids[i], el > 0 ? d / el : 0, rss_kb[i][3]);
     }
     printf("],\"server_cpu\":%.3f,\"rss_kb\":{\"before\":%ld,\"tenth\":%ld,\"open\":%ld,\"end\":%ld}", el > 0 ? cpu / el : 0, r0, r1, r2, r3);
+    printf(",\"threads\":{\"before\":%ld,\"opened\":%ld,\"settled\":%ld,\"end\":%ld}", h0, h4, h2, h3);
     if (npids && nready) {
         printf(",\"rss_per_conn_kb\":%.2f", (double)(r2 - r0) / nready);
         if (snapped && nready > snapped) printf(",\"rss_slope_kb\":%.2f", (double)(r2 - r1) / (nready - snapped));

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import Bench
-from bench.scenarios import fanout, processes, redis, sockets, views
+from bench.scenarios import fanout, processes, redis, sockets, streams, views
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -36,6 +36,7 @@ SCENARIOS = (
     Scenario("fanout-1000", "Group send to 1,000 sockets", fanout.one_thousand),
     Scenario("fanout-16", "Group send to 1,000 sockets, 16 in flight", fanout.sixteen_in_flight),
     Scenario("fanout-10000", "Group send to 10,000 sockets", fanout.ten_thousand),
+    Scenario("event-streams", "Event streams of one group, next to WebSockets", streams.events),
     Scenario("processes-hello", "Hello through a worker process", processes.hello),
     Scenario("processes-echo", "Echo through a worker process", processes.echo),
     Scenario("processes-busy", "Group send beside busy worker processes", processes.busy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import path
 
 from benchsite import views
@@ -12,3 +13,8 @@ urlpatterns = [
     path("note", views.note),
     path("burn", views.burn),
 ]
+
+if settings.STACK == "txchannels":
+    from benchsite.events import stream
+
+    urlpatterns.append(path("events", stream))
