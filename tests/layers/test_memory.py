@@ -136,6 +136,19 @@ def test_cancel_tells_what_was_not_delivered_and_nothing_comes_after(hub):
     assert hub.accounts()["chat"].pending == 3
 
 
+def test_a_reader_that_is_retired_is_sent_nothing_and_still_counts_as_one(hub):
+    subscription, got = subscribe(hub, "chat", demand=3)
+    hub.send("chat", {"n": 0})
+    subscription.retire()
+    hub.send("chat", {"n": 1})
+    subscription.request(5)
+    assert numbers(got) == [0]
+    assert hub.is_wanted("chat")
+    _, others = subscribe(hub, "chat", demand=1)
+    assert numbers(others) == [1]
+    assert subscription.cancel() == 0
+
+
 def test_the_reader_that_has_requested_most_gets_the_message(hub):
     _, few = subscribe(hub, "chat", demand=1)
     _, many = subscribe(hub, "chat", demand=3)

@@ -202,10 +202,16 @@ class Hub:
     def request(self, subscription: Subscription, count: int) -> None:
         """See `ISubscription.request`; nothing comes when it is cancelled."""
         with self._lock:
-            if subscription.queues:
+            if subscription.queues and not subscription.is_retired:
                 subscription.requested += count
                 if self._queues.waiting:
                     self._queues.hand_over(subscription)
+
+    def retire(self, subscription: Subscription) -> None:
+        """See `Subscription.retire`."""
+        with self._lock:
+            subscription.is_retired = True
+            subscription.requested = 0
 
     def cancel(self, subscription: Subscription) -> int:
         """See `ISubscription.cancel`."""

@@ -60,9 +60,10 @@ class Subscription:
     Attributes:
         queues: What it reads; nothing when it is cancelled.
         requested: How many messages it may still be sent.
+        is_retired: Whether it is sent nothing more, though it has not been cancelled.
     """
 
-    __slots__ = ("_hub", "_turn", "deliver", "queues", "requested")
+    __slots__ = ("_hub", "_turn", "deliver", "is_retired", "queues", "requested")
 
     def __init__(self, hub: Hub, queues: list[Queue], deliver: Deliver) -> None:
         self._hub = hub
@@ -70,12 +71,20 @@ class Subscription:
         self.queues = queues
         self.deliver = deliver
         self.requested = 0
+        self.is_retired = False
 
     def request(self, count: int) -> None:
         self._hub.request(self, count)
 
     def cancel(self) -> int:
         return self._hub.cancel(self)
+
+    def retire(self) -> None:
+        """Be sent nothing more, whatever is asked for; its channels count as read until `cancel`.
+
+        Thread: any.
+        """
+        self._hub.retire(self)
 
     def take_turns(self) -> list[Queue]:
         """The queues, each time starting with another: a busy one must not starve the rest."""

@@ -50,6 +50,8 @@ class IPeer(Protocol):
 
     def tell(self, topic: str, value: Any = None) -> None: ...
 
+    def retire(self) -> None: ...
+
     def ping(self) -> None: ...
 
     def drop(self, reason: str) -> None: ...
@@ -144,6 +146,7 @@ class Program:
 
     def drain(self) -> None:
         """See `WorkerProcess`."""
+        self._peer.retire()  # it may be slow to read the order, and others have begun
         self._peer.tell("drain")
 
     def dump(self) -> None:

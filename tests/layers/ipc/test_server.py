@@ -414,6 +414,21 @@ def test_a_subscription_is_cancelled_after_all_that_was_delivered(stage):
     assert actor.heard() == [[Word.CANCELLED, 1, 0]]
 
 
+def test_a_peer_that_is_retired_is_handed_nothing_though_it_goes_on_asking(stage):
+    old, new = stage.actor(), stage.actor()
+    for actor in (old, new):
+        actor.say(Word.SUBSCRIBE, 1, ["a"])
+    old.say(Word.REQUEST, 1, 3, [])
+    old.peer.retire()
+    stage.layer.send("a", {"n": 1})
+    old.say(Word.REQUEST, 1, 2, [])
+    assert old.heard() == []
+    new.say(Word.REQUEST, 1, 1, [])
+    assert [frame[0] for frame in new.heard()] == [Word.DELIVER]
+    old.say(Word.CANCEL, 1)
+    assert old.heard() == [[Word.CANCELLED, 1, 0]]
+
+
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_a_peer_may_disconnect_at_every_moment(data):

@@ -295,6 +295,11 @@ class Peer:
         subscription = self._subscriptions.pop(at, None)
         self.put(Word.CANCELLED, at, 0 if subscription is None else subscription.cancel())
 
+    def retire(self) -> None:
+        """Hand it no more messages, though it may not know that yet."""
+        for subscription in self._subscriptions.values():
+            subscription.retire()
+
     # The end
 
     def lost(self) -> None:
