@@ -28,7 +28,7 @@ def loading(monkeypatch):
     said: dict = {}
     monkeypatch.setattr(threaded, "load_settings", lambda module: said)
     monkeypatch.setattr(threaded, "load_layer", lambda alias, root_path: site_of())
-    monkeypatch.setattr(threaded, "check_site", lambda: None)
+    monkeypatch.setattr(threaded, "check_site", list)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100_000, 100_000))
     return said
 

@@ -7,30 +7,41 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Final
 
-from txchannels.errors import LayerError
+from txchannels.asking import ASK_SECONDS, ask_site, make_layer, socket_path
+from txchannels.errors import ConfigurationError, LayerError
+from txchannels.layers.ipc.layer import DEFAULT_NAME
 from txchannels.layers.ipc.sockets import default_path, dial
+from txchannels.options import build_settings
 
 __all__ = ["main"]
+
+ENVIRONMENT: Final = "DJANGO_SETTINGS_MODULE"
+
+#: What to do where no daemon can be asked.
+_ASKABLE: Final = (
+    "twistd channels can be told when it runs with --processes, by the same user; "
+    "one with another --socket is named with --socket"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask the daemon, and wait for what it says. Returns: the exit code."""
     options = _parser().parse_args(arguments)
-    module = options.settings or os.environ.get("DJANGO_SETTINGS_MODULE", "")
-    if not options.socket and not module:
+    if not (options.socket or options.settings or os.environ.get(ENVIRONMENT)):
         return _refuse("name the daemon with --socket or --settings")
     try:
-        answer = _ask(options.socket or default_path(module), options.order, options.timeout)
+        answer = _ask(options.socket or _find(options), options.order, options.timeout)
     except LayerError as error:
         return _refuse(str(error))
     if options.order == "status":
         _show_status(answer, is_json=options.json)
         return 0
     if not answer["ok"]:
-        return _refuse(f"the reload failed, the former code runs on: {answer['reason']}")
+        return _refuse(f"the reload failed: {answer['reason']}. {answer['state']}")
     sys.stdout.write(f"Reloaded: generation {answer['generation']} runs\n")
     return 0
 
@@ -53,11 +64,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--socket", help="the daemon's Unix socket, as its --socket names it")
     parser.add_argument("--settings", help="the daemon's settings module, to find its socket by")
+    parser.add_argument("--layer", default="", help="the layer's alias, as its --layer names it")
+    parser.add_argument(
+        "--pythonpath",
+        action="append",
+        default=[],
+        help="where the site's modules are, if not here",
+    )
     parser.add_argument(
         "--timeout", type=float, default=300.0, help="seconds to wait for the outcome [300]"
     )
     parser.add_argument("--json", action="store_true", help="show the status as JSON")
     return parser
+
+
+def _find(options: argparse.Namespace) -> str:
+    """Where the socket is of the daemon with these settings."""
+    module = options.settings or os.environ[ENVIRONMENT]
+    named_by = "--settings" if options.settings else ENVIRONMENT
+    folders = [str(Path(folder).absolute()) for folder in options.pythonpath]
+    try:
+        facts = ask_site(module, options.layer, folders, ASK_SECONDS, named_by)
+        settings = build_settings({"layer": options.layer or None}, facts.options or {})
+        layer = make_layer(facts, settings.layer)
+        return socket_path(layer, settings.processes.socket, module)[0]
+    except ConfigurationError as error:
+        path = _guess(module)
+        sys.stderr.write(
+            f"txchannels: {error}. So its socket may be another than {path}; "
+            "--socket names it in any case\n"
+        )
+        return path
+
+
+def _guess(module: str) -> str:
+    """Where it may be, if the settings cannot be read: of the two usual places, where one is."""
+    usual = default_path(module), default_path(DEFAULT_NAME)
+    return next((path for path in usual if Path(path).is_socket()), usual[0])
 
 
 def _ask(path: str, order: str, seconds: float) -> Any:
@@ -66,7 +109,7 @@ def _ask(path: str, order: str, seconds: float) -> Any:
     Raises: LayerError: It is not there, refuses, or says nothing in time.
     """
     said: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    link = dial(path)
+    link = dial(path, _ASKABLE)
     link.told = lambda topic, value: said.put((topic, value))
     link.ended = lambda: said.put(("refused", "the daemon has ended"))
     try:

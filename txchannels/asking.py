@@ -15,11 +15,16 @@ from typing import Any
 from msgpack import unpackb
 
 from txchannels.errors import ConfigurationError
+from txchannels.layers.ipc.layer import IPCLayer
+from txchannels.layers.ipc.sockets import default_path
 from txchannels.plain import from_plain
 
-__all__ = ["Facts", "SiteFault", "ask_site", "make_layer"]
+__all__ = ["ASK_SECONDS", "Facts", "SiteFault", "ask_site", "make_layer", "socket_path"]
 
 MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
+
+#: How long the settings may take to be imported.
+ASK_SECONDS = 60.0
 
 #: What Django allows under DEBUG when ALLOWED_HOSTS is empty.
 _LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
@@ -100,12 +105,20 @@ def _is_same(name: str, pattern: str) -> bool:
     return name == pattern
 
 
-def ask_site(settings_module: str, alias: str, folders: Sequence[str], seconds: float) -> Facts:
+def ask_site(
+    settings_module: str,
+    alias: str,
+    folders: Sequence[str],
+    seconds: float,
+    named_by: str = "--settings",
+) -> Facts:
     """The facts of a site, from a process that imports its settings and ends.
 
     Args:
+        alias: Of its layer; empty: the one that ``TXCHANNELS`` names, or the default.
         folders: Where its modules may be, too.
         seconds: How long that may take.
+        named_by: Who has named the module, for errors.
 
     Raises: SiteFault: They cannot be read; what a traceback tells is on standard error.
     """
@@ -120,7 +133,7 @@ def ask_site(settings_module: str, alias: str, folders: Sequence[str], seconds: 
         )
     except OSError as error:
         os.close(ours)
-        raise SiteFault("--settings", settings_module, f"cannot be read: {error}") from None
+        raise SiteFault(named_by, settings_module, f"cannot be read: {error}") from None
     finally:
         os.close(theirs)
     timer = threading.Timer(seconds, process.kill)
@@ -133,11 +146,11 @@ def ask_site(settings_module: str, alias: str, folders: Sequence[str], seconds: 
         timer.cancel()
     if not data:
         how = f"its import did not end by itself (exit code {process.returncode})"
-        raise SiteFault("--settings", settings_module, how)
+        raise SiteFault(named_by, settings_module, how)
     found = unpackb(data)
     if "error" in found:
         setting, remedy = found["error"]
-        fault = SiteFault(setting, None, remedy)
+        fault = SiteFault(setting or f"{named_by} {settings_module}", None, remedy)
         fault.files = tuple(found["files"])
         raise fault
     return Facts.read(found["facts"] | {"files": found["files"]})
@@ -171,3 +184,21 @@ def make_layer(facts: Facts, alias: str) -> Any:
     if not hasattr(layer, "reactor"):
         raise ConfigurationError(where, facts.backend, "cannot be used by the daemon itself")
     return layer
+
+
+def socket_path(layer: Any, own: str, name: str) -> tuple[str, str | None]:
+    """Where a daemon with worker processes has its Unix socket, and who has named that place.
+
+    Args:
+        own: What ``--socket`` or ``TXCHANNELS['SOCKET']`` says, if anything.
+        name: The site's, for a place that nobody has named.
+
+    Raises: ConfigurationError: The layer and *own* name two places.
+    """
+    if isinstance(layer, IPCLayer):
+        if own and own != layer.path:
+            raise ConfigurationError(
+                "--socket", own, f"the layer's CONFIG has another path: {layer.path}"
+            )
+        return layer.path, "CONFIG['path']"
+    return (own, "--socket") if own else (default_path(name), None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from txchannels.errors import ConfigurationError
-from txchannels.settings import Settings
+from txchannels.settings import HttpSettings, Settings
 
 __all__ = ["fit_to_file_limit", "raise_file_limit"]
 
@@ -17,6 +17,11 @@ log = Logger()
 #: Files that are kept for others than connections: a quarter of all, within these bounds.
 MIN_RESERVE_FILES = 32
 MAX_RESERVE_FILES = 512
+
+#: Fewer connections than that are little for a site.
+FEW_CONNECTIONS = 1000
+
+DEFAULT_CONNECTIONS = HttpSettings().max_connections
 
 
 def raise_file_limit() -> None:
@@ -32,7 +37,8 @@ def raise_file_limit() -> None:
 def fit_to_file_limit(settings: Settings) -> Settings:
     """No more connections than files can be open, less what all else needs of these.
 
-    Without a descriptor left, a connection could be neither answered nor refused.
+    Without a descriptor left, a connection could be neither answered nor refused. That is
+    a warning where the operator has asked for more, or where few are left.
 
     Raises: ConfigurationError: Nothing is left for connections.
     """
@@ -51,7 +57,9 @@ def fit_to_file_limit(settings: Settings) -> Settings:
             f"only {files} files can be open, and {reserve} are needed for others than "
             "connections; raise the limit (ulimit -n, LimitNOFILE)",
         )
-    log.warn(
+    is_usual = wanted == DEFAULT_CONNECTIONS and allowed >= FEW_CONNECTIONS
+    tell = log.info if is_usual else log.warn
+    tell(
         "--max-connections is {allowed} instead of {wanted}: only {files} files can be open, "
         "and {reserve} are for others",
         allowed=allowed,

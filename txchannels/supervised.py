@@ -17,14 +17,20 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from txchannels import __version__
-from txchannels.asking import Facts, SiteFault, ask_site, make_layer
+from txchannels.asking import (
+    ASK_SECONDS,
+    Facts,
+    SiteFault,
+    ask_site,
+    make_layer,
+    socket_path,
+)
 from txchannels.command import Command
 from txchannels.delaying import DelayService
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
 from txchannels.layers.ipc.layer import IPCLayer
 from txchannels.layers.ipc.server import Peer
-from txchannels.layers.ipc.sockets import default_path
 from txchannels.layers.memory import MemoryLayer
 from txchannels.lifecycle import Stop
 from txchannels.listening import ServerService, make_site, open_access_log
@@ -45,9 +51,6 @@ __all__ = ["Supervised", "build"]
 
 log = Logger()
 
-#: How long the settings may take to be imported.
-ASK_SECONDS = 60.0
-
 
 def build(given: Mapping[str, Any], reactor: Any, command: str) -> Command:
     """*command*, from the options that were given by name.
@@ -55,18 +58,19 @@ def build(given: Mapping[str, Any], reactor: Any, command: str) -> Command:
     Raises: ConfigurationError: It cannot work so.
     """
     module = given.get("settings") or os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    named_by = "DJANGO_SETTINGS_MODULE" if module and not given.get("settings") else "--settings"
     if not module or not all(part.isidentifier() for part in module.split(".")):
         raise ConfigurationError(
-            "--settings",
+            named_by,
             module or None,
             "name the site's settings module, as in --settings=mysite.settings",
         )
     folders = _folders(given)
-    alias = given.get("layer") or "default"
+    alias = given.get("layer") or ""
     facts = None
     files: tuple[str, ...] = ()
     try:
-        facts = ask_site(module, alias, folders, ASK_SECONDS)
+        facts = ask_site(module, alias, folders, ASK_SECONDS, named_by)
     except SiteFault as fault:
         files = fault.files
         log.critical(
@@ -122,7 +126,8 @@ class Supervised(Command):
         self._check_layer(layer)
         face = _serve(layer, reactor)
         self._served = serve_hub(reactor, layer, face)
-        path, setting = self._socket_path(layer)
+        name = facts.settings_module if command == DAEMON else f"{facts.settings_module}-worker"
+        path, setting = socket_path(layer, settings.processes.socket, name)
         socket = SocketService(self._served, path, setting, self._told)
         self._access_log = open_access_log(settings.access_log) if command == DAEMON else None
         self.site = (
@@ -132,7 +137,7 @@ class Supervised(Command):
         )
         self._layer_service = LayerService(reactor, face, stop, self._messages_lost)
         orders = {
-            "settings": facts.settings_module,
+            "settings": given.get("settings"),  # or the environment, which they have, too
             "layer": settings.layer,
             "pythonpath": _folders(given),
             "root_path": settings.http.root_path,
@@ -195,19 +200,6 @@ class Supervised(Command):
                 layer.check()
         except LayerUnavailable as error:
             log.warn("{error}; trying again until it answers", error=error)
-
-    def _socket_path(self, layer: Any) -> tuple[str, str | None]:
-        own = self._settings.processes.socket
-        if isinstance(layer, IPCLayer):
-            if own and own != layer.path:
-                raise ConfigurationError(
-                    "--socket", own, f"the layer's CONFIG has another path: {layer.path}"
-                )
-            return layer.path, "CONFIG['path']"
-        if own:
-            return own, "--socket"
-        name = self._facts.settings_module
-        return default_path(name if self._command == DAEMON else f"{name}-worker"), None
 
     def _is_host_allowed(self, host: str) -> bool:
         return self._facts.is_host_allowed(host)

@@ -20,6 +20,7 @@ from txchannels import __version__
 from txchannels.command import Command
 from txchannels.delaying import DelayService
 from txchannels.django.bootstrap import LoadedSite, check_site, load_layer, load_settings
+from txchannels.django.checks import register_all
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
 from txchannels.lifecycle import Stop
@@ -131,12 +132,13 @@ def check(given: Mapping[str, Any], reactor: Any, command: str = DAEMON) -> str:
             parse_endpoint(reactor, endpoint)
         open_access_log(settings.access_log)
     lines = list(_report(settings, loaded, command))
-    check_site()
+    register_all()  # for a site that has not installed us, too
+    warnings = [f"  warning    {one}" for one in check_site()]
     try:
         lines[2:2] = [f"  server     {server}" for server in _servers(loaded)]
     except LayerUnavailable as error:
         raise ConfigurationError(f"CHANNEL_LAYERS[{settings.layer!r}]", None, str(error)) from None
-    return "\n".join(lines)
+    return "\n".join([*lines, *warnings])
 
 
 def load(

@@ -63,6 +63,15 @@ def test_the_environment_names_the_settings_too(monkeypatch):
         assert load_settings("") == {}
 
 
+@pytest.mark.parametrize(
+    ("module", "named"), [(None, "DJANGO_SETTINGS_MODULE"), ("a b", "--settings")]
+)
+def test_who_has_named_the_settings_is_named(monkeypatch, module, named):
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "a b")
+    with pytest.raises(ConfigurationError, match=f"^{named} 'a b': is no module"):
+        load_settings(module)
+
+
 def test_without_a_name_there_is_none(monkeypatch):
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
     with pytest.raises(ConfigurationError, match=r"--settings: name the site's settings module"):

@@ -48,7 +48,7 @@ class Daemon:
     """One daemon, or a worker. As a context, it is started, and killed at the end if it still runs.
 
     Args:
-        settings: The site's settings module.
+        settings: The site's settings module; None leaves that to the environment.
         options: More options of *command*; `channels` without an address among them uses a
             free port.
         environment: More environment variables; None removes one.
@@ -65,7 +65,7 @@ class Daemon:
 
     def __init__(
         self,
-        settings: str,
+        settings: str | None,
         *options: str,
         environment: Mapping[str, str | None] | None = None,
         folder: Path = ROOT,

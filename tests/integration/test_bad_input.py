@@ -37,11 +37,19 @@ class Failed:
         *options: str,
         settings: str | None = "conf",
         command: str = "channels",
+        **environment: str,
     ) -> None:
         addresses = ("--port", "--endpoint", "--bind")
         if command == "channels" and not any(one.startswith(addresses) for one in options):
             options = (*options, "--port=0")
-        ended = run_twistd(*options, settings=settings, folder=site, paths=[site], command=command)
+        ended = run_twistd(
+            *options,
+            settings=settings,
+            folder=site,
+            paths=[site],
+            command=command,
+            environment=environment,
+        )
         self.error = ended.stderr
         self.lines = ended.stderr.splitlines()
         assert ended.returncode == 1, ended.stdout + ended.stderr
@@ -86,6 +94,17 @@ def test_a_missing_settings_module_is_named(site):
     assert message.startswith("txchannels: --settings 'mysite.settings': there is no module")
     assert f"'mysite' in {site}" in message
     assert "--pythonpath" in message
+
+
+def test_the_variable_is_named_that_names_a_settings_module(site):
+    message = Failed(site, settings=None, DJANGO_SETTINGS_MODULE="other.settings").message
+    assert message.startswith(
+        "txchannels: DJANGO_SETTINGS_MODULE 'other.settings': there is no module"
+    )
+    message = Failed(site, settings=None, DJANGO_SETTINGS_MODULE="other/settings").message
+    assert message.startswith("txchannels: DJANGO_SETTINGS_MODULE 'other/settings': is no module's")
+    message = Failed(site, settings="conf2", DJANGO_SETTINGS_MODULE="conf").message
+    assert message.startswith("txchannels: --settings 'conf2': there is no module")
 
 
 def test_without_a_settings_module_one_is_asked_for(site):
@@ -538,3 +557,15 @@ def test_check_runs_the_sites_own_checks(site):
     assert "urls" in Failed(site, "--check").error
     (site / "urls.py").write_text("raise RuntimeError('no pages today')\n")
     assert "no pages today" in Failed(site, "--check").lines[-1]
+
+
+def test_check_shows_what_is_no_error(site):
+    more(
+        site,
+        "INSTALLED_APPS = ['txchannels']\n"
+        "CHANNEL_LAYERS = {'defualt': {'BACKEND': 'txchannels.layers.memory.MemoryLayer'}}",
+    )
+    ended = run_twistd("--check", settings="conf", folder=site)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    warnings = [one.split()[2] for one in ended.stdout.splitlines() if " warning " in one]
+    assert set(warnings) == {"(txchannels.W009)", "(txchannels.W020)"}

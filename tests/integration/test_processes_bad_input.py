@@ -94,6 +94,23 @@ def test_a_name_that_is_no_module(site: Site, module: str) -> None:
     assert "name the site's settings module" in ended.stderr
 
 
+def test_a_variable_that_names_no_module(site: Site) -> None:
+    named = {"DJANGO_SETTINGS_MODULE": "no.such-module"}
+    ended = run_twistd("--processes=1", paths=[site.folder], environment=named)
+    assert ended.returncode == 1
+    assert "txchannels: DJANGO_SETTINGS_MODULE 'no.such-module': name the site" in ended.stderr
+
+
+def test_a_module_that_a_variable_names_may_not_be_there(site: Site) -> None:
+    port, path = "--port=0", f"--socket={site.folder / 'other.sock'}"
+    named = {"DJANGO_SETTINGS_MODULE": "other.settings"}
+    with Daemon(None, "--processes=1", port, path, environment=named) as daemon:
+        daemon.wait_for("Worker 1 of generation 1", WAIT)
+        daemon.wait_for("cannot start: DJANGO_SETTINGS_MODULE 'other.settings': there", WAIT)
+        assert "DJANGO_SETTINGS_MODULE other.settings: cannot be imported" in daemon.log
+        assert "--settings" not in daemon.log
+
+
 def test_a_module_that_is_not_there_may_come_later(tmp_path: Path) -> None:
     """As with any other fault of the settings: 503, until a reload finds them."""
     site = Site(tmp_path)

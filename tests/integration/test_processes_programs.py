@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.supervised import WAIT, Site, Supervised
+from tests.integration.supervised import SETTINGS, WAIT, Site, Supervised
 
 pytestmark = pytest.mark.slow
 
@@ -107,4 +107,77 @@ def test_a_consumer_that_forks_sends_by_the_socket(tmp_path: Path) -> None:
         for _ in range(3):
             member.send("go")
             assert [member.recv(WAIT), member.recv(WAIT)] == ["from a child", "from its parent"]
+        assert daemon.stop() == 0
+
+
+# Its orders, by its settings alone
+
+
+def _by_settings(site: Site, *words: str, **more: str) -> tuple[int, str]:
+    """What ``python -m txchannels`` says of the daemon with the site's settings."""
+    ended = site.run("-m", "txchannels", *words, f"--settings={SETTINGS}", **more)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"BACKEND": "txchannels.layers.ipc.IPCLayer"}, "channels.sock"),
+        ({}, f"{SETTINGS}.sock"),
+    ],
+    ids=["ipc", "memory"],
+)
+def test_a_daemon_is_found_by_its_settings(
+    tmp_path: Path, entry: dict[str, str], name: str
+) -> None:
+    site = Site(tmp_path)
+    there = {"LAYER": json.dumps(entry), "RUNTIME_DIRECTORY": str(tmp_path)}
+    daemon = Supervised(site, processes=1, environment=there)
+    daemon.options.remove(f"--socket={site.socket}")
+    site.socket = tmp_path / name
+    with daemon:
+        code, said = _by_settings(site, "status", **there)
+        assert code == 0, said
+        assert "1 worker of generation 1" in said
+        code, said = _by_settings(site, "reload", **there)
+        assert (code, said) == (0, "Reloaded: generation 2 runs\n")
+        site.edit("settings.py", "import no_such_library\n")
+        code, said = _by_settings(site, "reload", **there)
+        assert code == 1
+        assert f"--settings {SETTINGS}: cannot be imported" in said
+        assert f"may be another than {site.socket}" in said
+        assert "txchannels: the reload failed: worker 1 of generation 3: " in said
+        assert "Generation 2 goes on\n" in said
+        assert daemon.stop() == 0
+
+
+def test_a_daemon_is_found_where_its_settings_say(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.append("settings.py", f"TXCHANNELS = {{'SOCKET': {str(site.socket)!r}}}")
+    daemon = Supervised(site, processes=1)
+    daemon.options.remove(f"--socket={site.socket}")
+    with daemon:
+        code, said = _by_settings(site, "status")
+        assert code == 0, said
+        assert daemon.stop() == 0
+    code, said = _by_settings(site, "status")
+    assert code == 1
+    assert f"txchannels: {site.socket}: no daemon serves there; twistd channels can be" in said
+    assert "when it runs with --processes" in said
+
+
+def test_the_settings_name_the_layer_of_a_daemon_with_processes(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.append(
+        "settings.py",
+        "CHANNEL_LAYERS['other'] = CHANNEL_LAYERS.pop('default') | {\n"
+        "    'BACKEND': 'txchannels.layers.ipc.IPCLayer', 'CONFIG': {'path': "
+        f"{str(site.socket)!r}}}\n}}\n"
+        "TXCHANNELS = {'LAYER': 'other'}\n",
+    )
+    daemon = Supervised(site, processes=1)
+    daemon.options.remove(f"--socket={site.socket}")
+    with daemon:
+        code, said = _by_settings(site, "status")
+        assert code == 0, said
         assert daemon.stop() == 0

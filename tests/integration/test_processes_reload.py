@@ -201,7 +201,8 @@ def test_broken_code_is_told_and_the_old_runs_on(impatient: Supervised, how: str
     with daemon.connect("version") as socket:
         ended = site.order("reload")
         assert ended.returncode == 1
-        assert "the reload failed, the former code runs on" in ended.stderr
+        assert "txchannels: the reload failed: " in ended.stderr
+        assert f"Generation {before} goes on" in ended.stderr
         assert told in ended.stderr
         assert told in daemon.log
         status = site.order("status")

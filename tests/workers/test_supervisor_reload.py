@@ -229,18 +229,80 @@ def test_a_process_that_finishes_in_time_is_not_killed():
     assert len(world.serving) == 1
 
 
-# Of a site that was never ready, or is broken
+# While the first generation is still starting
 
 
-def test_a_reload_of_a_site_that_was_never_ready_replaces_everything():
+def test_a_generation_that_starts_goes_on_starting_during_a_reload():
     world = World(2).start()
     outcomes = world.reload()
     first, new = world.spawned[:2], world.spawned[2:]
-    assert [one.told for one in first] == [["kill"], ["kill"]]
     assert [one.generation for one in new] == [2, 2]
+    assert [one.told for one in first] == [[], []]
+    for process in first:
+        process.ready(first=True)
+    assert world.serving == first
+    assert world.facts == [{"first": True}]
     world.ready_all()
     assert world.serving == new
+    assert [one.told for one in first] == [["begin", "drain"]] * 2
+    assert len(world.facts) == 2
     assert outcomes[0].ok
+
+
+def test_one_that_is_ready_first_takes_the_place_of_one_that_still_starts(lines):
+    world = World(1).start()
+    outcomes = world.reload()
+    first, new = world.spawned
+    new.ready()
+    assert world.serving == [new]
+    assert first.told == ["kill"]
+    assert outcomes[0].ok
+    assert any(
+        "Worker 1 of generation 1" in text and "no longer needed" in text for _, text in lines
+    )
+    first.end()
+    world.advance(40)
+    assert world.alive == [new]
+
+
+def test_one_that_starts_serves_after_a_reload_that_failed(lines):
+    world = World(2).start()
+    outcomes = world.reload()
+    first, new = world.spawned[:2], world.spawned[2:]
+    new[0].failed("SyntaxError")
+    assert not outcomes[0].ok
+    assert outcomes[0].state == "Generation 1 is still starting"
+    assert any(text.endswith("Generation 1 is still starting") for _, text in lines)
+    assert world.starting == first
+    world.ready_all()
+    assert world.serving == first
+    assert world.supervisor.generation == 1
+    assert world.broken == []
+
+
+def test_what_is_left_after_a_reload_that_failed_is_told():
+    world = World(1).started()
+    outcomes = world.reload()
+    world.starting[0].failed()
+    assert outcomes[0].state == "Generation 1 goes on"
+    world = World(1).start()
+    outcomes = world.reload()
+    world.spawned[0].failed()
+    world.spawned[1].failed()
+    assert outcomes[0].state == "No worker runs"
+
+
+def test_a_reload_while_one_waits_to_be_started_again_replaces_it():
+    world = World(1).start()
+    for _ in range(2):
+        world.starting[0].failed()
+        world.clock.advance(0)
+    world.reload()
+    world.advance(10)
+    assert [one.generation for one in world.starting] == [2]
+
+
+# Of a site that was never ready, or is broken
 
 
 def test_a_reload_of_a_broken_site_ends_that_and_the_waits():
@@ -282,7 +344,10 @@ def test_a_broken_site_is_broken_again_after_a_reload_that_failed(lines):
 
 def test_a_site_that_was_never_ready_is_tried_on_after_a_reload_that_failed():
     world = World(2).start()
+    for process in world.starting:
+        process.failed()
     world.reload()
+    assert [one.generation for one in world.starting] == [2, 2]
     world.starting[0].failed()
     world.end_killed()
     world.clock.advance(0)

@@ -66,27 +66,26 @@ def load_settings(module: str | None) -> Mapping[str, Any]:
     if module:
         os.environ["DJANGO_SETTINGS_MODULE"] = module
     name = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    setting = "--settings" if module else "DJANGO_SETTINGS_MODULE"
     if not name:
         raise ConfigurationError(
             "--settings", None, "name the site's settings module, as in --settings=mysite.settings"
         )
     if not all(part.isidentifier() for part in name.split(".")):
-        raise ConfigurationError(
-            "--settings", name, "is no module's dotted name, as mysite.settings is"
-        )
+        raise ConfigurationError(setting, name, "is no module's dotted name, as mysite.settings is")
     try:
         django.setup()
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ConfigurationError(
-                "--settings",
+                setting,
                 name,
                 f"there is no module {error.name!r} in {Path.cwd()} or on the Python path; "
                 "start twistd in the project's folder, or name it with --pythonpath",
             ) from None
-        raise _site_fault("--settings", name, error) from None
+        raise _site_fault(setting, name, error) from None
     except Exception as error:
-        raise _site_fault("--settings", name, error) from None
+        raise _site_fault(setting, name, error) from None
     _show_errors()
     values = getattr(settings, "TXCHANNELS", {})
     if not isinstance(values, Mapping):
@@ -191,20 +190,23 @@ def _import_urls() -> None:
         raise _site_fault("ROOT_URLCONF", name, error) from None
 
 
-def check_site() -> None:
+def check_site() -> list[str]:
     """What ``manage.py check`` does.
 
+    Returns: The warnings that it shows, a line each.
     Raises: ConfigurationError: It finds errors; they are its text.
     """
-    from django.core.checks import ERROR, run_checks
+    from django.core.checks import ERROR, WARNING, run_checks
 
     try:
         found = run_checks()
     except Exception as error:
         raise _site_fault("manage.py check", None, error) from None
-    errors = [one for one in found if one.is_serious(ERROR) and not one.is_silenced()]
+    found = [one for one in found if not one.is_silenced()]
+    errors = [one for one in found if one.is_serious(ERROR)]
     if errors:
         raise ConfigurationError("manage.py check", None, "\n".join(map(str, errors)))
+    return [" ".join(str(one).split()) for one in found if one.is_serious(WARNING)]
 
 
 def check_databases() -> None:

@@ -26,6 +26,9 @@ MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
 def describe_settings(alias: str) -> dict[str, Any]:
     """The facts of the settings that Django has, of the layer *alias*.
 
+    Args:
+        alias: Empty: the one that ``TXCHANNELS`` names, or the default.
+
     Raises: ConfigurationError: The settings cannot work.
     """
     from django.conf import settings
@@ -35,6 +38,7 @@ def describe_settings(alias: str) -> dict[str, Any]:
     for name, value in (("CHANNEL_LAYERS", layers), ("TXCHANNELS", own)):
         if not isinstance(value, Mapping):
             raise ConfigurationError(name, value, "must be a dict")
+    alias = alias or str(own.get("LAYER") or "default")
     entry = layers.get(alias, {"BACKEND": MEMORY_BACKEND} if alias == "default" else None)
     if not isinstance(entry, Mapping):
         known = ", ".join(map(str, layers))
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
     except BaseException as error:
         traceback.print_exception(type(error), error, error.__traceback__)
         text = f"cannot be imported (traceback above): {type(error).__name__}: {error}"
-        found = {"error": [f"--settings {settings_module}", text]}
+        found = {"error": ["", text]}  # the module: who asks knows who has named it
         found["files"] = source_files(error)
     found.setdefault("files", source_files())
     with os.fdopen(int(descriptor), "wb") as file:

@@ -21,14 +21,16 @@ class Outcome:
     """How a reload went.
 
     Attributes:
-        ok: Whether the new generation works now; otherwise the one before goes on.
+        ok: Whether the new generation works now.
         generation: The number of the new one.
         reason: Why not, for people.
+        state: What there is then, for people: the one before goes on, if it runs.
     """
 
     ok: bool
     generation: int
     reason: str = ""
+    state: str = ""
 
 
 class Attempt:

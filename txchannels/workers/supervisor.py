@@ -8,8 +8,9 @@ The policy alone: it knows neither processes nor sockets, but `Spawn`, and a clo
   loudly. With no worker left the fleet is *broken*; then one at a time is tried, every 30 s,
   until one is ready. A worker that works ends it, whatever others do, and so does a reload.
 - A reload begins a new generation when all of it is ready, and only then lets the old one go;
-  otherwise the old one goes on. What is started for the old one meanwhile, or after a reload
-  that has failed, imports the site as it is then: a process cannot import former code.
+  otherwise the old one goes on, or goes on starting. What is started for the old one meanwhile,
+  or after a reload that has failed, imports the site as it is then: a process cannot import
+  former code.
 - In development (``--reload``), what cannot start is not tried again before it is edited.
 - A worker that has done enough is replaced, one at a time; one that is stuck is killed.
 
@@ -268,7 +269,7 @@ class Supervisor:
         self._recycling.cancel()
         self._last_generation += 1
         self._was_broken = self.is_broken
-        if self.is_broken or not self._facts_of:
+        if self.is_broken or not (self._facts_of or any(slot.worker for slot in self._slots)):
             self._clear()
         log.info(
             "Reload: {count} workers of generation {generation} are started",
@@ -280,7 +281,7 @@ class Supervisor:
         )
 
     def _clear(self) -> None:
-        """No worker has begun: nothing of this generation is worth keeping."""
+        """No worker runs or may soon: nothing of this generation is worth keeping."""
         self.generation = self._last_generation
         for slot in self._slots:
             if (worker := slot.clear()) is not None:
@@ -314,19 +315,23 @@ class Supervisor:
         """The new generation cannot start."""
         self._attempt = None
         self._failure = reason
-        serving = self._health.serving
-        log.error(
-            "Reload failed: {reason}. {state}",
-            reason=reason,
-            state=f"Generation {self.generation} goes on" if serving else "No worker runs",
-        )
+        state = self._what_is_left()
+        log.error("Reload failed: {reason}. {state}", reason=reason, state=state)
         if self._was_broken:
             self._health.condemn()
         for slot in self._slots:
             if slot.is_idle and not self._follows_edits:
                 self._retry(slot)
         self._health.tell()
-        self._reloads.finish(Outcome(False, attempt.generation, reason))
+        self._reloads.finish(Outcome(False, attempt.generation, reason, state))
+
+    def _what_is_left(self) -> str:
+        if self._health.serving:
+            return f"Generation {self.generation} goes on"
+        if any(slot.worker for slot in self._slots):
+            return f"Generation {self.generation} is still starting"
+        return "No worker runs"
 
     def _stopped(self) -> Outcome:
-        return Outcome(False, self._last_generation, "the workers are being stopped")
+        reason = "the workers are being stopped"
+        return Outcome(False, self._last_generation, reason, "The daemon ends")

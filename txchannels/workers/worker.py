@@ -111,6 +111,7 @@ class Worker:
             drain_seconds: How long it may take; None: the caller looks after that.
         """
         if self.state in (State.STARTING, State.READY):
+            log.info("{worker} is no longer needed: it is killed before it begins", worker=self)
             self.kill()
         self.owner = None
         if self.state is State.BEGUN:

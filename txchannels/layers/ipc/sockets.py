@@ -161,8 +161,15 @@ _REMEDIES: Final = {
 }
 
 
-def dial(path: str) -> Link:
+#: What is to be done where a program that uses the layer finds nobody.
+USE_LAYER: Final = "twistd channels serves it, run by the same user with this layer"
+
+
+def dial(path: str, remedy: str = USE_LAYER) -> Link:
     """A link to the daemon at *path*.
+
+    Args:
+        remedy: What to do where that fails, for the error's text.
 
     Raises: LayerUnavailable: There is none, or it does not answer.
     """
@@ -180,9 +187,7 @@ def dial(path: str) -> Link:
             if isinstance(error, TimeoutError)
             else (_REMEDIES.get(error.errno or 0, str(error)))
         )
-        raise LayerUnavailable(
-            f"{path}: {reason}; twistd channels serves it, run by the same user with this layer"
-        ) from None
+        raise LayerUnavailable(f"{path}: {reason}; {remedy}") from None
     link = Link(sock, f"the daemon at {path}", ANSWER_SECONDS)
     link.start()
     return link

@@ -42,7 +42,8 @@ class RedisLayer:
         expiry: Seconds after which an unread message is dropped.
         group_expiry: Seconds after which a channel that no socket owns leaves its groups.
         capacity: How many messages may wait in a channel.
-        channel_capacity: The same by glob over channel names; the first match wins.
+        channel_capacity: The same by glob over channel names; the first match wins, and
+            wins over `capacities.DEFAULT_CAPACITIES`.
         symmetric_encryption_keys: Messages are encrypted with the first one, and decrypted
             with any; None sends them in clear.
         tls: ``ca_file``, ``cert_file``, ``key_file`` for hosts that use TLS.
