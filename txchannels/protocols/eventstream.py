@@ -23,6 +23,10 @@ HEARTBEAT = b"event: heartbeat\ndata:\n\n"
 
 _LINE_END = re.compile("\r\n|\r|\n")
 
+#: Clients say an id in a header when they come back: so long it may be, of such characters.
+_MAX_ID_BYTES = 1024
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
 #: In bytes, what an event takes beside its texts.
 _EVENT_BYTES = 64
 
@@ -52,7 +56,7 @@ def read_event(message: Message) -> Event:
     """What a message to WebSockets is for event streams and polls.
 
     Raises: IllegalReply: It cannot be sent so: bytes, a key that means nothing, a line's end
-        in an id or name.
+        in an id or name, an id that no header can bring back.
     """
     check_keys(message)
     if message.get("bytes") is not None:
@@ -66,7 +70,7 @@ def read_event(message: Message) -> Event:
     close = message.get("close")
     return Event(
         data,
-        None if given is None else _check_line("id", given),
+        None if given is None else _check_id(given),
         _check_line("event", message.get("event") or ""),
         None if close is None or close is False else _close_code(close),
     )
@@ -128,6 +132,16 @@ def _check_line(key: str, value: Any) -> str:
     text = _check_text(key, value)
     if "\n" in text or "\r" in text or "\0" in text:
         raise IllegalReply(f"{key!r} must be one line, without NUL: {text!r:.80}")
+    return text
+
+
+def _check_id(value: Any) -> str:
+    text = _check_line("id", value)
+    if _CONTROL.search(text) is not None or len(text.encode()) > _MAX_ID_BYTES:
+        raise IllegalReply(
+            f"'id' must have at most {_MAX_ID_BYTES} bytes and no control characters, for clients "
+            f"to say it in a header: {text!r:.80}"
+        )
     return text
 
 

@@ -1,270 +1,70 @@
 """One request and its response, whichever HTTP carries them.
 
-A request becomes an ``http.request`` message; what is sent to its reply channel
-becomes the response. A body that is longer than what goes with that message follows
-on a body channel, as fast as the application reads it.
+A request becomes an ``http.request`` message (`Incoming`); what is sent to its reply
+channel becomes the response, and what is sent to groups goes into it if it is a feed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from txchannels.errors import ChannelFull, LayerError, PeerError
 from txchannels.protocols.feeds import Feed, Held, is_feed, open_feed
+from txchannels.protocols.incoming import Incoming
 from txchannels.protocols.replies import KNOWN_KEYS, IllegalReply, check_order
-from txchannels.protocols.request import HOST
 from txchannels.protocols.responses import IllegalResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from txchannels.layers.interfaces import Message
+    from txchannels.protocols.carrier import Carrier
     from txchannels.protocols.eventstream import Event
     from txchannels.protocols.request import Head
     from txchannels.protocols.site import Site
 
-__all__ = ["Exchange", "decode_path", "split_target"]
+__all__ = ["Exchange"]
 
 log = Logger()
 
-BODY_PATTERN = "http.request.body?"
 
-
-class Carrier(Protocol):
-    """The connection or stream that carries an exchange."""
-
-    def write_response(
-        self, exchange: Exchange, status: int, fields: Any, content: bytes, more: bool
-    ) -> None: ...
-
-    def write_chunk(self, exchange: Exchange, content: bytes, more: bool) -> None: ...
-
-    def write_error(self, exchange: Exchange, status: int, reason: str) -> None: ...
-
-    def exchange_broken(self, exchange: Exchange) -> None: ...
-
-    def pause_body(self) -> None: ...
-
-    def resume_body(self) -> None: ...
-
-    def start_body(self, exchange: Exchange) -> None: ...
-
-    def unsent_bytes(self, exchange: Exchange) -> int:
-        """How many bytes of the response wait for the client to take them."""
-
-    def watch_client(self, exchange: Exchange) -> None:
-        """Notice when the client vanishes, though nothing more is expected of it."""
-
-
-class Exchange:
-    """See the module.
+class Exchange(Incoming):
+    """See the module, and `Incoming` for what is the request's.
 
     Attributes:
-        head: The request's head.
         status: The response's status; 0 until it has one.
         left: How many bytes of the declared response are missing; None if none was declared.
         sent_bytes: How many bytes of content were sent.
-        is_started: Whether it was handed to the application, or answered for it.
-        is_body_complete: Whether the request's last byte has come.
-        moved_at: When it was started or began to wait, or the application last took of the body.
-        is_over: Whether the response is complete or the client gone.
-        is_waiting: Whether it is to be started when fewer bodies are on their way.
+        is_chunked: Whether the content goes in chunks (RFC 9112, section 7.1).
 
     Thread: the reactor's.
     """
 
     __slots__ = (
-        "_body",
-        "_body_bytes",
-        "_body_channel",
-        "_carrier",
         "_feed",
         "_held",
         "_is_answered",
-        "_is_waiting_for_room",
-        "_received_bytes",
-        "_site",
-        "head",
-        "is_body_complete",
         "is_chunked",
-        "is_over",
-        "is_started",
-        "is_waiting",
         "left",
-        "moved_at",
-        "path",
-        "reply_channel",
         "sent_bytes",
         "status",
     )
 
     def __init__(self, site: Site, carrier: Carrier, head: Head) -> None:
-        self._site = site
-        self._carrier = carrier
-        self.head = head
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._body_channel: str | None = None
-        self._received_bytes = 0
-        self._is_waiting_for_room = False
+        super().__init__(site, carrier, head)
         self._is_answered = False
         self._feed: Feed | None = None
         self._held: Held | None = None
-        self.is_body_complete = False
-        self.reply_channel = ""
-        self.path = ""
         self.status = 0
         self.left: int | None = None
         self.sent_bytes = 0
-        self.moved_at = 0.0
-        self.is_started = False
         self.is_chunked = False
-        self.is_over = False
-        self.is_waiting = False
 
     @property
     def is_live(self) -> bool:
         """Whether it is an event stream or poll that only waits for what there is to send."""
         return self._feed is not None and self._feed.is_live
-
-    @property
-    def waits_for_body(self) -> bool:
-        """Whether the client is to send more, and is not held up by us."""
-        if self.is_body_complete or self.is_waiting:
-            return False
-        return self.is_over or not self._is_waiting_for_room
-
-    def can_drain(self, limit: int) -> bool:
-        """Whether what may still come of the body is at most *limit* bytes."""
-        if self.is_body_complete:
-            return True
-        length = self.head.content_length
-        if length is not None:
-            return length - self._received_bytes <= limit
-        return self._received_bytes <= limit
-
-    # The request
-
-    def body_received(self, data: bytes) -> None:
-        """Take a piece of the body."""
-        self._received_bytes += len(data)
-        if self.is_over:
-            return
-        self._body.append(data)
-        self._body_bytes += len(data)
-        if self._body_channel is not None and not self._is_waiting_for_room:
-            self._send_body()
-
-    def request_received(self) -> None:
-        """The body is complete."""
-        self.is_body_complete = True
-        is_streamed = self.is_started
-        if is_streamed:
-            self.moved_at = self._site.clock()
-        if self._body_channel is not None and not self._is_waiting_for_room and not self.is_over:
-            self._send_body()
-        if is_streamed or self.is_waiting:
-            self._site.leave_stream(self)
-
-    def may_stream(self) -> bool:
-        """Whether it can be started before its body is complete; if not, it waits for that."""
-        if not self.is_waiting and not self._site.enter_stream(self):
-            self.is_waiting = True
-            self.moved_at = self._site.clock()
-        return not self.is_waiting
-
-    def stop_waiting(self) -> None:
-        """Fewer bodies are on their way: its turn has come."""
-        self.is_waiting = False
-        self._carrier.start_body(self)
-
-    def start(self, client: Any, server: Any, scheme: str) -> None:
-        """Hand the request to the application.
-
-        Raises: PeerError: Its target is not legal, or there is no room for it (503).
-        """
-        site = self._site
-        head = self.head
-        self.is_started = True
-        self.moved_at = site.clock()
-        path, query_string = split_target(head)
-        self.path = path
-        self.reply_channel = reply_channel = site.open_channel(self)
-        message: Message = {
-            "reply_channel": reply_channel,
-            "http_version": head.version,
-            "method": head.method,
-            "scheme": scheme,
-            "path": path,
-            "query_string": query_string,
-            "root_path": site.http.root_path,
-            "headers": head.fields,
-            "body": b"",
-            "body_channel": None,
-            "client": client,
-            "server": server,
-        }
-        if self._body_bytes:
-            message["body"] = self._take_body()
-        if not self.is_body_complete:
-            self._body_channel = message["body_channel"] = site.layer.new_channel(BODY_PATTERN)
-        try:
-            site.send_first("http.request", message)
-        except LayerError as error:
-            self._take_back()
-            raise PeerError(_excuse(error), status=503) from None
-
-    def _take_back(self) -> None:
-        """The application was never told of this request: it hears nothing more of it."""
-        self._site.close_channel(self.reply_channel)
-        self.reply_channel = ""
-        self._body_channel = None
-
-    def should_start(self) -> bool:
-        """Whether enough of the body has come to hand the request over."""
-        return self.is_body_complete or self._body_bytes >= self._site.http.inline_body_bytes
-
-    def _take_body(self) -> bytes:
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body.clear()
-        self._body_bytes = 0
-        return body
-
-    def _send_body(self) -> None:
-        """Send what has come of the body, or wait until its channel has room."""
-        assert self._body_channel is not None
-        content = self._take_body() if self._body else b""
-        more = not self.is_body_complete
-        chunk: Message = {
-            "reply_channel": self.reply_channel,
-            "offset": self._received_bytes - len(content),
-            "content": content,
-            "closed": False,
-            "more_content": more,
-        }
-        try:
-            is_taken = self._site.layer.offer(self._body_channel, chunk)
-        except LayerError as error:
-            self.fail(503, _excuse(error))
-            return
-        if not is_taken:
-            self._body.append(content)
-            self._body_bytes = len(content)
-            self._is_waiting_for_room = True
-            self._carrier.pause_body()
-            self._site.layer.when_room(self._body_channel, self._room_made)
-
-    def _room_made(self) -> None:
-        if self.is_over or not self._is_waiting_for_room:
-            return
-        self._is_waiting_for_room = False
-        self.moved_at = self._site.clock()
-        self._send_body()
-        if not self._is_waiting_for_room and not self.is_over:
-            self._carrier.resume_body()
 
     # What is sent to groups
 
@@ -329,14 +129,20 @@ class Exchange:
             feed.start(message, (), is_overfull=False)
         else:
             feed.start(message, held.messages, is_overfull=held.is_overfull)
-        self._is_answered = feed.is_live
+        self._note_live(feed)
 
     def _feed_received(self, feed: Feed, message: Message) -> None:
         try:
             feed.message_received(message)
         except IllegalResponse as error:
             self.response_failed(error)
+        self._note_live(feed)
+
+    def _note_live(self, feed: Feed) -> None:
+        """The view is done as soon as *feed* is live: it reads no more of a body."""
         self._is_answered = feed.is_live
+        if feed.is_live and not (self.is_body_complete or self._is_body_unwanted or self.is_over):
+            self._refuse_body()
 
     # The response
 
@@ -449,63 +255,13 @@ class Exchange:
                 gone: Message = {"reply_channel": self.reply_channel, "path": self.path}
                 site.send_later("http.disconnect", gone)
         if self._body_channel is not None:
-            self._end_body()
+            self._drop_body_channel(is_read=not self._is_answered)
         self._body.clear()
         if not self.is_body_complete:
             site.leave_stream(self)
-
-    def _end_body(self) -> None:
-        """Forget what the application has not read, and wake it if it may still be reading."""
-        layer = self._site.layer
-        assert self._body_channel is not None
-        layer.drop_channel(self._body_channel)
-        if not self._is_answered:
-            gone: Message = {"content": b"", "closed": True, "more_content": False}
-            self._site.send_later(self._body_channel, gone)
-
-
-def _excuse(error: LayerError) -> str:
-    if isinstance(error, ChannelFull):
-        return "The server is busy; try again soon"
-    return "The server cannot reach the application now"
 
 
 def _as_bytes(content: Any) -> bytes:
     if not isinstance(content, bytes | bytearray | memoryview):
         raise IllegalResponse(f"Content must be bytes, not {type(content).__name__}")
     return bytes(content)
-
-
-def split_target(head: Head) -> tuple[str, bytes]:
-    """The decoded path and the raw query string of a request (RFC 9112, section 3.2).
-
-    For an absolute-form target, the Host field is replaced by the target's authority.
-
-    Raises: PeerError: The target has none of the forms that an origin server serves.
-    """
-    target = head.target
-    if not target.startswith(b"/"):
-        target = _origin_form(head, target)
-    path, _, query_string = target.partition(b"?")
-    return decode_path(path), query_string
-
-
-def decode_path(path: bytes) -> str:
-    """*path* without percent-encoding; invalid UTF-8 becomes U+FFFD."""
-    if b"%" in path:
-        return unquote_to_bytes(path).decode("utf-8", "replace")
-    return path.decode("ascii")
-
-
-def _origin_form(head: Head, target: bytes) -> bytes:
-    scheme, found, rest = target.partition(b"://")
-    if not found or scheme.lower() not in (b"http", b"https"):
-        raise PeerError("Invalid request target")
-    end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
-    authority, path = rest[:end], rest[end:]
-    if not authority or HOST.fullmatch(authority) is None:
-        raise PeerError("Invalid authority in the request target")
-    head.host = authority
-    head.fields = [field for field in head.fields if field[0] != b"host"]
-    head.fields.insert(0, [b"host", authority])
-    return path if path.startswith(b"/") else b"/" + path

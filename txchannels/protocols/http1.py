@@ -221,8 +221,9 @@ class HttpConnection(Protocol):
         else:
             self._pause()
 
-    def start_body(self, exchange: Exchange) -> None:
-        """The turn of *exchange*, which has waited, has come."""
+    def start_body(self) -> None:
+        """The turn of the first exchange, which has waited, has come."""
+        exchange = self._exchanges[0]
         self._start(exchange)
         if not exchange.is_over:
             self._resume()

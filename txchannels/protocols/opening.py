@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from txchannels.errors import PeerError
-from txchannels.protocols.exchange import split_target
 from txchannels.protocols.handshake import (
     Handshake,
     accept_response,
@@ -20,6 +19,7 @@ from txchannels.protocols.handshake import (
     refusal,
 )
 from txchannels.protocols.origin import asked_host, is_origin_allowed
+from txchannels.protocols.target import split_target
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from txchannels.protocols.access_log import AccessLog
     from txchannels.protocols.backpressure import Outlet
     from txchannels.protocols.exchange import Exchange
+    from txchannels.protocols.incoming import Incoming
     from txchannels.settings import HttpSettings, WebSocketSettings
 
 __all__ = ["Connection", "Site"]
@@ -112,8 +113,8 @@ class Site:
         self._connections: set[Connection] = set()
         self._targets: dict[str, Target] = {}
         self._late: dict[str, deque[Message]] = {}
-        self._streams: set[Exchange] = set()
-        self._waiting_streams: dict[Exchange, None] = {}
+        self._streams: set[Incoming] = set()
+        self._waiting_streams: dict[Incoming, None] = {}
         self._is_starting_streams = False
         self._count = 0
         self._checked_at = clock()
@@ -215,7 +216,7 @@ class Site:
 
     # Bodies that flow to their views, each of which holds a thread
 
-    def enter_stream(self, exchange: Exchange) -> bool:
+    def enter_stream(self, exchange: Incoming) -> bool:
         """Whether *exchange* may start with an unfinished body; else it waits for its turn."""
         if len(self._streams) < self.http.max_streamed_bodies:
             self._streams.add(exchange)
@@ -224,7 +225,7 @@ class Site:
         self.count("http.too_many_bodies")
         return False
 
-    def leave_stream(self, exchange: Exchange) -> None:
+    def leave_stream(self, exchange: Incoming) -> None:
         """*exchange*'s body is complete, or nobody's any more: another one's turn."""
         self._waiting_streams.pop(exchange, None)
         exchange.is_waiting = False

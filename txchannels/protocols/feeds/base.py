@@ -24,6 +24,9 @@ log = Logger()
 #: Fields of the application that cannot hold for what is sent, or are ours to set.
 _NOT_THEIRS = frozenset((b"content-length", b"content-encoding", b"content-type"))
 
+#: In bytes, what an id takes beside its text to be remembered.
+_ID_BYTES = 64
+
 
 class FeedCarrier(Protocol):
     """The connection or stream of HTTP/2, as far as a feed uses it."""
@@ -58,6 +61,7 @@ class Feed:
         "_held_bytes",
         "_is_overfull",
         "_replayed",
+        "_replayed_bytes",
         "_since",
         "_site",
         "is_live",
@@ -73,7 +77,8 @@ class Feed:
         self._held: list[Event] = []
         self._held_bytes = 0
         self._is_overfull = False
-        self._replayed: set[str] | None = set()
+        self._replayed: dict[str, None] | None = {}
+        self._replayed_bytes = 0
         self._since = site.clock()
         self.is_live = False
 
@@ -111,8 +116,8 @@ class Feed:
             events = [read_event(one) for one in message.get("replay") or ()]
         except (IllegalReply, TypeError, AttributeError) as error:
             raise IllegalResponse(f"A missed event cannot be sent: {error}") from None
-        assert self._replayed is not None
-        self._replayed.update(event.id for event in events if event.id is not None)
+        self._since = self._site.clock()
+        self._remember(events)
         self._send(events)
         if self.is_open and not message.get("more_content"):
             self._go_live()
@@ -180,6 +185,20 @@ class Feed:
             return
         self._held_bytes += event.size
         self._held.append(event)
+
+    def _remember(self, events: Iterable[Event]) -> None:
+        """Note the ids of *events*, the newest: what is live already is not as old as others."""
+        replayed = self._replayed
+        assert replayed is not None
+        limit = self._site.websocket.max_unsent_bytes
+        for event in events:
+            if event.id is not None and event.id not in replayed:
+                replayed[event.id] = None
+                self._replayed_bytes += _ID_BYTES + len(event.id)
+        while self._replayed_bytes > limit:
+            oldest = next(iter(replayed))
+            del replayed[oldest]
+            self._replayed_bytes -= _ID_BYTES + len(oldest)
 
     def _without_replayed(self, events: Sequence[Event]) -> Sequence[Event]:
         replayed = self._replayed

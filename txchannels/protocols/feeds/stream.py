@@ -64,13 +64,17 @@ class EventFeed(Feed):
         self._write(lines or encode_events(events), is_last=last is not None)
 
     def _write(self, content: bytes, *, is_last: bool = False) -> None:
-        """Write whole events. A client that does not take them is dropped when it is too much."""
+        """Write whole events. A client that does not take them is dropped when it is too much.
+
+        A history cannot be: it goes no faster than the client takes it.
+        """
         exchange = self._exchange
         if exchange.is_over or not (content or is_last):
             return
         self._is_quiet = False
         unsent = self._carrier.unsent_bytes(exchange)
-        if unsent and unsent + len(content) > self._site.websocket.max_unsent_bytes:
+        limit = self._site.websocket.max_unsent_bytes
+        if self.is_live and unsent and unsent + len(content) > limit:
             self._site.count("events.unsent_bytes")
             self.abort()
             return
@@ -84,6 +88,10 @@ class EventFeed(Feed):
     def check(self, now: float) -> None:
         if self._replayed is not None and self.is_live and now - self._since > _REMEMBER_SECONDS:
             self._replayed = None
+        if not self.is_live and self._is_history_late(now):
+            self._site.count("events.history_timeout")
+            self.stop()  # a worker of another host may have died
+            return
         lifetime = self._site.websocket.max_lifetime_seconds
         if lifetime and now - self._since > lifetime:
             self._site.count("events.lifetime")
@@ -95,3 +103,9 @@ class EventFeed(Feed):
             self._write(HEARTBEAT)
             self._is_quiet = True
             self._beat_at = now + self._heartbeat_seconds
+
+    def _is_history_late(self, now: float) -> bool:
+        """Whether the application has not gone on with it, though the client has taken all."""
+        if self._carrier.unsent_bytes(self._exchange):
+            self._since = now
+        return now - self._since > self._site.http.response_timeout_seconds
