@@ -129,6 +129,13 @@ class Inbound(Declaration):
         """The rows that `user` may change at all. By itself, those of the default manager."""
         return self.model._default_manager.all()
 
+    def get_choices(self, field: Any) -> Any:
+        """The rows that a client may have *field*, a relation, point to.
+
+        By itself, those of the default manager of its model, as of a model form.
+        """
+        return field.remote_field.model._default_manager.all()
+
     def prepare(self, instance: Any, action: str) -> None:
         """Change *instance* before it is validated and saved: set its owner, say."""
 
@@ -236,7 +243,7 @@ class Inbound(Declaration):
     def _write(self, instance: Any, data: dict[str, Any], action: str) -> None:
         is_new = action == CREATE
         fields = writable(self._fields, is_new=is_new, named=self._named())
-        links, errors = assign(instance, fields, data)
+        links, errors = assign(instance, fields, data, self.get_choices)
         if is_new:
             errors |= _missing_links(fields, data)
         self.prepare(instance, action)

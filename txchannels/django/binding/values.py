@@ -7,7 +7,7 @@ it is a `ValidationError`, whatever the field's own code makes of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,9 @@ Model = Any
 ModelClass = Any
 Field = Any
 Errors = dict[str, list[ValidationError]]
+
+#: The rows that a client may have a relation point to.
+Choices = Callable[[Field], Any]
 
 #: How many rows a client may name for one many-to-many field.
 MAX_LINKS = 1000
@@ -79,9 +82,12 @@ def _is_key_to_give(field: Field, named: Iterable[str]) -> bool:
 
 
 def assign(
-    instance: Model, fields: Mapping[str, Field], data: Mapping[str, Any]
+    instance: Model, fields: Mapping[str, Field], data: Mapping[str, Any], choices: Choices
 ) -> tuple[dict[str, list[Any]], Errors]:
     """Put those values of *data* into *instance* that are of *fields*; the rest is ignored.
+
+    Args:
+        choices: Asked for the rows that a relation may point to.
 
     Returns: The primary keys for each many-to-many field, which can be set only when the
         row is stored; and what is wrong, by field.
@@ -93,9 +99,9 @@ def assign(
             continue
         try:
             if field.many_to_many:
-                links[name] = _clean_links(field, data[name])
+                links[name] = _clean_links(field, data[name], choices(field))
             else:
-                setattr(instance, field.attname, _clean(field, data[name], instance))
+                setattr(instance, field.attname, _clean(field, data[name], instance, choices))
         except ValidationError as error:
             errors[name] = list(error.error_list)
     return links, errors
@@ -129,7 +135,7 @@ def check_instance(instance: Model, names: Iterable[str], errors: Errors) -> Non
         raise ValidationError(found)
 
 
-def _clean(field: Field, value: Any, instance: Model) -> Any:
+def _clean(field: Field, value: Any, instance: Model, choices: Choices) -> Any:
     """The value for *field*. Raises: ValidationError."""
     value = _in_its_form(field, value)
     try:
@@ -138,6 +144,8 @@ def _clean(field: Field, value: Any, instance: Model) -> Any:
         if field.blank and value in field.empty_values and (value is not None or field.null):
             return value
         cleaned = field.clean(value, instance)
+        if isinstance(field, models.ForeignKey) and cleaned is not None:
+            _check_choice(field, cleaned, choices(field))
         if isinstance(cleaned, datetime):
             return _at_the_sites_time(cleaned)
     except _UNEXPECTED:
@@ -229,7 +237,19 @@ def _find_by_natural_key(model: ModelClass, key: list[Any]) -> Model:
         raise ValidationError(INVALID, code="invalid") from None
 
 
-def _clean_links(field: Field, values: Any) -> list[Any]:
+def _check_choice(field: Field, value: Any, rows: Any) -> None:
+    """Refuse a foreign key that is none of *rows* in the words for one that does not exist.
+
+    Raises: ValidationError: It is none.
+    """
+    name = field.remote_field.field_name
+    if not rows.filter(**{name: value}).exists():
+        model = field.remote_field.model._meta.verbose_name
+        params = {"model": model, "pk": value, "field": name, "value": value}
+        raise ValidationError(field.error_messages["invalid"], code="invalid", params=params)
+
+
+def _clean_links(field: Field, values: Any, rows: Any) -> list[Any]:
     """The primary keys of the rows that *values* name. Raises: ValidationError."""
     if not isinstance(values, list) or len(values) > MAX_LINKS:
         raise ValidationError(INVALID, code="invalid")
@@ -238,9 +258,8 @@ def _clean_links(field: Field, values: Any) -> list[Any]:
     check_text(values)
     model = field.remote_field.model
     pks = [_primary_key(model, value) for value in values]
-    rows = model._default_manager.filter(pk__in=pks)
     try:
-        rows = rows.complex_filter(field.get_limit_choices_to())
+        rows = rows.filter(pk__in=pks).complex_filter(field.get_limit_choices_to())
         found = set(rows.values_list("pk", flat=True))
     except OverflowError:
         found = set()

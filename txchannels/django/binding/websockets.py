@@ -133,7 +133,7 @@ class WebsocketBinding(Binding):
                 raise TypeError
             check_text(pk)
             return self.model._meta.pk.to_python(pk)
-        except (ValidationError, TypeError, ValueError, OverflowError):
+        except (ValidationError, TypeError, ValueError, OverflowError, RecursionError):
             raise self.bad_request(
                 f"has no pk such as those of {self.model_label}: {pk!r:.80}"
             ) from None
