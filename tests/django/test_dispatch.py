@@ -160,6 +160,17 @@ def test_a_handshake_whose_consumer_fails_is_rejected(run, layer):
     assert layer.on(REPLY) == [{"accept": False}, {"consumed": 0}]
 
 
+def test_a_handshake_whose_consumer_fails_after_it_has_accepted_is_rejected(run, layer):
+    def consumer(message):
+        message.reply_channel.send({"accept": True})
+        Channel("news").send({"somebody": "tried"})
+        raise ValueError("not today")
+
+    run(consumer, "websocket.connect", order=0)
+    assert layer.on(REPLY) == [{"accept": False}, {"accept": True}, {"consumed": 0}]
+    assert layer.on("news") == [{"somebody": "tried"}]
+
+
 def test_a_failure_where_nobody_waits_for_an_answer_is_only_logged(run, layer, caplog):
     run(fail, "http.request", reply_channel=None)
     run(fail, "news", reply_channel=None)

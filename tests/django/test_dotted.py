@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.django.routings import site
@@ -33,6 +35,21 @@ def test_the_module_that_is_missing_is_named(path, missing):
 def test_the_name_that_is_missing_is_named():
     with pytest.raises(DottedPathError, match=r"'tests.fakes' has no 'Nothing'"):
         import_dotted("tests.fakes.Nothing")
+
+
+def test_what_names_a_module_is_told_to_name_something_in_it():
+    with pytest.raises(DottedPathError) as caught:
+        import_dotted("tests.django.routings.site")
+    assert str(caught.value) == (
+        "'tests.django.routings.site' is a module; name the object in it, such as "
+        "tests.django.routings.site.name"
+    )
+
+
+def test_a_module_that_is_not_imported_is_known_as_one():
+    assert "tests.django.routings.broken" not in sys.modules
+    with pytest.raises(DottedPathError, match=r"is a module; .* tests.django.routings.broken.it$"):
+        import_dotted("tests.django.routings.broken", sample="it")
 
 
 def test_an_import_error_inside_the_module_is_not_the_paths_fault():

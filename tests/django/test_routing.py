@@ -198,6 +198,10 @@ def test_a_routing_may_be_a_dotted_path_of_a_list_or_dict(make_message, name):
     [
         ("tests.nowhere.routing", "no module 'tests.nowhere'"),
         ("tests.django.routings.site.number", r"'tests\.django\.routings\.site\.number' must be"),
+        (
+            "tests.django.routings.site",
+            r"site' is a module; .* such as tests\.django\.routings\.site\.channel_routing",
+        ),
         (3, "must be a list of routes or a dict"),
         ([one], "which is no route"),
         ({"news": 3}, "consumer for news is not callable"),

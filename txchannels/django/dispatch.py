@@ -154,12 +154,12 @@ class Dispatcher:
         if not reply_channel:
             return
         if channel == "http.request":
-            answer: dict[str, Any] = dict(_FAILED_RESPONSE)
+            pending_message_store.append(
+                self._layer, CHANNEL, reply_channel, dict(_FAILED_RESPONSE)
+            )
         elif channel == "websocket.connect":
-            answer = {"accept": False}
-        else:
-            return
-        pending_message_store.append(self._layer, CHANNEL, reply_channel, answer)
+            # The first answer counts: the consumer may have left an accept to be sent.
+            pending_message_store.put_first(self._layer, CHANNEL, reply_channel, {"accept": False})
 
     def _make_receipt(self, content: dict[str, Any]) -> Any:
         """What tells the message's socket that its next message may follow, if it has one."""

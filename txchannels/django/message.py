@@ -144,6 +144,16 @@ class PendingMessageStore(threading.local):
         """Hold a send back; *content* belongs to the store from now on."""
         self._sends.append((channel_layer, (kind, name, content)))
 
+    def put_first(
+        self,
+        channel_layer: Any,
+        kind: Literal["channel", "group"],
+        name: str,
+        content: dict[str, Any],
+    ) -> None:
+        """Hold a send back that is to go out before all that wait already."""
+        self._sends.insert(0, (channel_layer, (kind, name, content)))
+
     def call_afterwards(self, call: Callable[[], Any]) -> None:
         """Call *call* as soon as nothing is held back any more: at once, or in `send_all`.
 

@@ -19,6 +19,7 @@ from txchannels.django.dotted import DottedPathError, import_dotted
 from txchannels.django.exceptions import DenyConnection
 from txchannels.django.message import Message
 from txchannels.django.signals import send_gap
+from txchannels.django.unrouted import Ignore, accept
 from txchannels.messages import GAP_CHANNEL
 
 __all__ = ["Include", "Route", "RouteClass", "Router", "include", "route", "route_class"]
@@ -81,7 +82,8 @@ class Router(RouteTable):
         """Add the routes that every site has, after its own; again is harmless.
 
         - ``http.request`` goes to *http_consumer*, or to Django's views;
-        - ``websocket.receive`` and ``websocket.disconnect`` are ignored;
+        - ``websocket.receive`` and ``websocket.disconnect`` are ignored, the first not
+          without a word (`unrouted.Ignore`);
         - ``websocket.connect`` is accepted, as in Channels 1, but only where the site
           routes some ``websocket.*`` channel itself. **Other than in Channels 1**, a site
           that knows nothing of WebSockets denies the handshake: it would only hold
@@ -99,8 +101,9 @@ class Router(RouteTable):
             http_consumer = ViewConsumer()
         knows_websockets = any(name.startswith("websocket.") for name in self.channels)
         self.add_route(Route("http.request", http_consumer))
-        self.add_route(Route("websocket.connect", _accept if knows_websockets else _deny))
-        self.add_route(Route(["websocket.receive", "websocket.disconnect"], _ignore))
+        self.add_route(Route("websocket.connect", accept if knows_websockets else _deny))
+        ignore = Ignore(self.match)
+        self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore))
         if GAP_CHANNEL not in self.channels:
             self.add_route(Route(GAP_CHANNEL, send_gap))
         if apps.is_installed("txchannels.django.delay"):
@@ -217,17 +220,8 @@ route_class = RouteClass
 include = Include
 
 
-def _accept(message: Message) -> None:
-    if message.reply_channel is not None:
-        message.reply_channel.send({"accept": True})
-
-
 def _deny(_message: Message) -> None:
     raise DenyConnection("This site has no WebSockets")
-
-
-def _ignore(message: Message) -> None:
-    pass
 
 
 def _load_routing(routing: Any) -> list[RouteLike]:
@@ -236,7 +230,7 @@ def _load_routing(routing: Any) -> list[RouteLike]:
     if isinstance(routing, str):
         named = f" {routing!r}"
         try:
-            routing = import_dotted(routing)
+            routing = import_dotted(routing, "channel_routing")
         except DottedPathError as error:
             raise ImproperlyConfigured(f"Cannot import routing {error}") from error
     if isinstance(routing, dict):

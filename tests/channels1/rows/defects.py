@@ -54,6 +54,6 @@ DEFECTS: Section = {
     ),
     "15 sends of a consumer that failed": tests(
         django__dispatch="sends_of_a_consumer_that_fails_go_out_too",
-        channels1__any_exception="a_handshake_that_was_accepted_before_stays_so",
+        channels1__any_exception="a_handshake_that_was_accepted_before_is_denied",
     ),
 }

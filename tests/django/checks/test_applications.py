@@ -29,10 +29,10 @@ class Command(Base):
 """
 
 
-def check(folder: Path, *applications: str) -> str:
+def check(folder: Path, *applications: str, program: str = PROGRAM) -> str:
     """What is found where *applications* are installed."""
     finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *applications],
+        [sys.executable, "-c", program, *applications],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -89,3 +89,9 @@ def test_the_original_beside_us_is_found(tmp_path, name):
     assert f"txchannels.W006 {name} is in INSTALLED_APPS" in check(
         tmp_path, "txchannels.django", name
     )
+
+
+def test_the_package_in_the_place_of_the_application_is_found(tmp_path):
+    program = f"{PROGRAM}\nfrom txchannels.django.checks import check_site\n"
+    program += "print([found.id for found in check_site()])"
+    assert "txchannels.W020" in check(tmp_path, "txchannels", program=program)

@@ -79,6 +79,32 @@ STATIC = ["django.contrib.staticfiles", "txchannels.django"]
 
 
 CASES = [
+    Case("W009", {"CHANNEL_LAYERS": {"defualt": {"BACKEND": MEMORY}}}, layers(), "not 'defualt'"),
+    Case(
+        "W021",
+        {"CHANNEL_LAYER": {}},
+        {**layers(), "CHANNEL_LAYER": {}},
+        "CHANNEL_LAYER is not read; did you mean CHANNEL_LAYERS",
+    ),
+    Case("W021", {"TXCHANNEL": {}}, {"TXCHANNEL": {}, **own()}, "mean TXCHANNELS"),
+    Case(
+        "W022",
+        {"CHANNEL_LAYERS": {"default": {"BACKEND": MEMORY}}},
+        {"CHANNEL_LAYERS": {"default": {"BACKEND": MEMORY, "ROUTING": []}}},
+        r"CHANNEL_LAYERS\['default'\] has no ROUTING",
+    ),
+    Case(
+        "W023",
+        layers(route("websocket.recieve", consumers.plain)),
+        layers(route("websocket.receive", consumers.plain)),
+        "'websocket.recieve'.* mean 'websocket.receive'",
+    ),
+    Case(
+        "W023",
+        layers(include([route("websocket_connect", consumers.plain)])),
+        layers(include([route("chat.receive", consumers.plain), route("jobs", consumers.plain)])),
+        "mean 'websocket.connect'",
+    ),
     Case("E001", {"CHANNEL_LAYERS": ["default"]}, layers(), "is a list, not a dict"),
     Case("E001", {"CHANNEL_LAYERS": {"default": MEMORY}}, layers(), "'default'.*str, not a dict"),
     Case("E001", {"CHANNEL_LAYERS": {"default": {}}}, layers(), "'default'.*no BACKEND"),
@@ -316,7 +342,7 @@ CASES = [
 ]
 
 #: Those that need more than settings; each has a test of its own.
-OTHERS = {"W005", "W006", "W015", "W019", "W104"}
+OTHERS = {"W005", "W006", "W015", "W019", "W020", "W104"}
 
 
 def test_a_sound_site_has_none():

@@ -73,6 +73,7 @@ def deny(message: Any) -> None:
 
 
 def fail_to_connect(message: Any) -> None:
+    message.reply_channel.send({"accept": True})
     raise ValueError("cannot connect")
 
 

@@ -17,7 +17,16 @@ __all__ = ["TAG", "check_deployment", "check_limits", "check_site", "register_al
 TAG = "txchannels"
 
 #: Imported when they are asked for: most programs never are.
-_MODULES = ("layers", "options", "routes", "consumers", "sessions", "databases", "applications")
+_MODULES = (
+    "layers",
+    "options",
+    "routes",
+    "consumers",
+    "sessions",
+    "databases",
+    "applications",
+    "names",
+)
 
 
 def register_all() -> None:

@@ -17,7 +17,7 @@ OURS = "txchannels.django"
 
 def check() -> Findings:
     """The findings about applications."""
-    return [*_check_runserver(), *_check_originals()]
+    return [*_check_runserver(), *_check_originals(), *_check_own()]
 
 
 def _check_runserver() -> Iterator[Any]:
@@ -46,3 +46,14 @@ def _check_originals() -> Iterator[Any]:
                 "commands know nothing of txchannels.",
                 f"Take {config.name} away, and import from {OURS}.",
             )
+
+
+def _check_own() -> Iterator[Any]:
+    package = OURS.partition(".")[0]
+    if apps.is_installed(package):
+        yield warning(
+            "W020",
+            f"{package!r} is in INSTALLED_APPS, which has no effect: no commands, no checks, no "
+            "static files.",
+            f"Write {OURS!r}.",
+        )

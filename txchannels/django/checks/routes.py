@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from txchannels.django.checks.reports import Findings, error, warning
-from txchannels.django.checks.site import configured_layers
+from txchannels.django.checks.site import configured_layers, daemon_layer
 from txchannels.django.routing import Include, Route, Router, RouteTable
 from txchannels.django.utils import name_that_thing
 
@@ -42,7 +42,22 @@ def check() -> Findings:
                 "Route the consumers in CHANNEL_LAYERS['default']['ROUTING'].",
             )
         )
+    else:
+        found += _check_named()
     return found
+
+
+def _check_named() -> Iterator[Any]:
+    """A layer that the settings describe, and the daemon uses."""
+    alias = daemon_layer()
+    entry = (getattr(settings, "CHANNEL_LAYERS", None) or {}).get(alias)
+    if alias in configured_layers() and entry is not None and "ROUTING" not in entry:
+        yield warning(
+            "W022",
+            f"CHANNEL_LAYERS[{alias!r}] has no ROUTING: requests go to views, and no consumer "
+            "is ever called.",
+            "Set ROUTING to the dotted path of a list of routes; [] if the site has none.",
+        )
 
 
 def _cannot_be_built(where: str, fault: Exception) -> Any:

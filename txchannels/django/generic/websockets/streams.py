@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, NoReturn
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -23,6 +24,7 @@ from txchannels.django.generic.websockets.frames import INCONSISTENT_DATA, BadFr
 from txchannels.django.generic.websockets.json_consumer import JsonWebsocketConsumer
 from txchannels.django.message import Message
 from txchannels.django.utils import name_that_thing
+from txchannels.errors import ChannelClosed
 
 __all__ = ["WebsocketDemultiplexer", "WebsocketMultiplexer"]
 
@@ -108,8 +110,12 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
                 )
 
     def connect(self, message: Message, **kwargs: Any) -> None:
-        """Open the socket, and tell every stream's consumer."""
-        self._reply_channel().send({"accept": True})
+        """Open the socket, and tell every stream's consumer.
+
+        It opens at once: a stream that fails then does not deny it to the others.
+        """
+        with suppress(ChannelClosed):  # the client is gone: the streams hear of that, too
+            self._reply_channel().send({"accept": True}, immediately=True)
         self._call_all(message, kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
