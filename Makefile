@@ -35,6 +35,8 @@ $(VENV)/development.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 venv: $(VENV)/development.stamp ## Make .venv, with all that developing needs
 
 demo: $(VENV)/daemon.stamp ## Serve an example on http://127.0.0.1:8000/: EXAMPLE=chat, databinding or events
+	@[ -f examples/$(EXAMPLE)/manage.py ] || \
+		{ echo "There is no example '$(EXAMPLE)'; there are: $$(cd examples && echo *)" >&2; exit 1; }
 	@$(BIN)/python examples/$(EXAMPLE)/manage.py migrate --verbosity 0
 	@$(BIN)/python examples/$(EXAMPLE)/manage.py demo
 	@exec $(BIN)/twistd -n --pidfile= channels --settings=$(EXAMPLE).settings \

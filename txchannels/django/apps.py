@@ -18,8 +18,10 @@ class TxchannelsConfig(AppConfig):
         from txchannels.django import signals  # noqa: F401
         from txchannels.django.binding import BindingMetaclass
         from txchannels.django.checks import register_all
+        from txchannels.django.management.precedence import take_runserver
         from txchannels.django.users.receivers import connect_receivers
 
         BindingMetaclass.register_all()
         connect_receivers()
         register_all()
+        take_runserver()

@@ -58,10 +58,7 @@ def make_application(folder: Path, name: str, base: str) -> None:
     ("applications", "says"),
     [
         (["txchannels.django", "django.contrib.staticfiles"], ""),
-        (
-            ["django.contrib.staticfiles", "txchannels.django"],
-            "txchannels.W005 manage.py runserver is that of django.contrib.staticfiles",
-        ),
+        (["django.contrib.staticfiles", "txchannels.django"], ""),
         (["txchannels.django"], ""),
     ],
 )
@@ -69,6 +66,37 @@ def test_whose_runserver_it_is(tmp_path, applications, says):
     found = check(tmp_path, *applications)
     assert says in found
     assert bool(found) == bool(says)
+
+
+WHOSE = """
+import sys
+import django
+from django.conf import settings
+from django.core.management import get_commands, load_command_class
+
+settings.configure(INSTALLED_APPS=sys.argv[1:], STATIC_URL="/static/")
+django.setup()
+print(get_commands()["runserver"], load_command_class(get_commands()["runserver"], "runserver"))
+"""
+
+
+@pytest.mark.parametrize(
+    "applications",
+    [
+        ["txchannels.django"],
+        ["txchannels.django", "django.contrib.staticfiles"],
+        ["django.contrib.staticfiles", "txchannels.django"],
+    ],
+)
+def test_ours_takes_the_place_of_djangos_own_wherever_it_is_installed(tmp_path, applications):
+    said = check(tmp_path, *applications, program=WHOSE)
+    assert said.startswith("txchannels.django <txchannels.django.management.commands.runserver.")
+
+
+def test_that_of_another_application_stays(tmp_path):
+    make_application(tmp_path, "other", "django.contrib.staticfiles")
+    said = check(tmp_path, "other", "txchannels.django", program=WHOSE)
+    assert said.startswith("other <other.management.commands.runserver.")
 
 
 def test_the_hint_says_which_application_to_move(tmp_path):
