@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from txchannels.asking import ASK_SECONDS, ask_site, make_layer, socket_path
 from txchannels.errors import ConfigurationError, LayerError
-from txchannels.layers.ipc.layer import DEFAULT_NAME
+from txchannels.layers.ipc.layer import own_path
+from txchannels.layers.ipc.places import module_place
 from txchannels.layers.ipc.sockets import default_path, dial
 from txchannels.options import build_settings
 
@@ -83,13 +84,15 @@ def _find(options: argparse.Namespace) -> str:
     module = options.settings or os.environ[ENVIRONMENT]
     named_by = "--settings" if options.settings else ENVIRONMENT
     folders = [str(Path(folder).absolute()) for folder in options.pythonpath]
+    place = module_place(module, folders)
     try:
         facts = ask_site(module, options.layer, folders, ASK_SECONDS, named_by)
         settings = build_settings({"layer": options.layer or None}, facts.options or {})
-        layer = make_layer(facts, settings.layer)
-        return socket_path(layer, settings.processes.socket, module)[0]
+        layer = make_layer(facts, settings.layer, place)
+        path = socket_path(layer, settings.processes.socket, module, place)[0]
+        return _guess(path, *_usual(module, place))  # it may have started before they could be read
     except ConfigurationError as error:
-        path = _guess(module)
+        path = _guess(*_usual(module, place))
         sys.stderr.write(
             f"txchannels: {error}. So its socket may be another than {path}; "
             "--socket names it in any case\n"
@@ -97,10 +100,14 @@ def _find(options: argparse.Namespace) -> str:
         return path
 
 
-def _guess(module: str) -> str:
-    """Where it may be, if the settings cannot be read: of the two usual places, where one is."""
-    usual = default_path(module), default_path(DEFAULT_NAME)
-    return next((path for path in usual if Path(path).is_socket()), usual[0])
+def _usual(module: str, place: str) -> tuple[str, str]:
+    """Where the daemon of these settings is when nobody names a path: with any layer, with IPC."""
+    return default_path(module, place), own_path(place)
+
+
+def _guess(*paths: str) -> str:
+    """The first of them where there is a socket; where there is none, the first."""
+    return next((path for path in paths if Path(path).is_socket()), paths[0])
 
 
 def _ask(path: str, order: str, seconds: float) -> Any:

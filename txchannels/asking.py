@@ -15,7 +15,7 @@ from typing import Any
 from msgpack import unpackb
 
 from txchannels.errors import ConfigurationError
-from txchannels.layers.ipc.layer import IPCLayer
+from txchannels.layers.ipc.layer import IPCLayer, own_path
 from txchannels.layers.ipc.sockets import default_path
 from txchannels.plain import from_plain
 
@@ -164,8 +164,11 @@ def _has_file(descriptor: int) -> bool:
     return True
 
 
-def make_layer(facts: Facts, alias: str) -> Any:
+def make_layer(facts: Facts, alias: str, place: str) -> Any:
     """The layer, made here as the site's settings describe it.
+
+    Args:
+        place: Where those settings are; see `places.module_place`.
 
     Raises: ConfigurationError: It cannot be made.
     """
@@ -176,7 +179,7 @@ def make_layer(facts: Facts, alias: str) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{where}['BACKEND']", facts.backend, str(error)) from None
     try:
-        layer = backend(**(facts.config or {}))
+        layer = backend(**_config(backend, facts, place))
     except ConfigurationError as error:
         raise ConfigurationError(where, None, str(error)) from None
     except TypeError as error:
@@ -186,12 +189,22 @@ def make_layer(facts: Facts, alias: str) -> Any:
     return layer
 
 
-def socket_path(layer: Any, own: str, name: str) -> tuple[str, str | None]:
+def _config(backend: Any, facts: Facts, place: str) -> Mapping[str, Any]:
+    """What the layer is made with. Its programs find its socket by their settings, too."""
+    config = dict(facts.config or {})
+    is_ipc = getattr(backend, "__init__", None) is IPCLayer.__init__  # or takes the same
+    if is_ipc and config.get("path", "") == "":
+        config["path"] = own_path(place)
+    return config
+
+
+def socket_path(layer: Any, own: str, name: str, place: str) -> tuple[str, str | None]:
     """Where a daemon with worker processes has its Unix socket, and who has named that place.
 
     Args:
         own: What ``--socket`` or ``TXCHANNELS['SOCKET']`` says, if anything.
-        name: The site's, for a place that nobody has named.
+        name: The site's, for a path that nobody has named.
+        place: Where its settings are, for the same; see `places.module_place`.
 
     Raises: ConfigurationError: The layer and *own* name two places.
     """
@@ -201,4 +214,4 @@ def socket_path(layer: Any, own: str, name: str) -> tuple[str, str | None]:
                 "--socket", own, f"the layer's CONFIG has another path: {layer.path}"
             )
         return layer.path, "CONFIG['path']"
-    return (own, "--socket") if own else (default_path(name), None)
+    return (own, "--socket") if own else (default_path(name, place), None)

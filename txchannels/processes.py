@@ -5,6 +5,7 @@ The daemon loads no code of the site. What it has to know of it, it is told by t
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -140,11 +141,16 @@ class SocketService(Service):
     def startService(self) -> None:
         super().startService()
         try:
-            self.server.claim(self._path, self._setting or "--socket")
+            self.server.claim(self._path, self._setting or "--socket or TXCHANNELS['SOCKET']")
         except ConfigurationError as error:
             if self._setting is not None:
                 give_up(error)
-            log.warn("{error}. Until then, this daemon is reloaded by SIGHUP alone", error=error)
+            log.warn(
+                "{error}. This daemon serves all the same, but python -m txchannels reload and "
+                "status do not reach it: kill -HUP {pid} reloads it",
+                error=error,
+                pid=os.getpid(),
+            )
             self.refused()
             return
         self.server.listen()

@@ -30,6 +30,7 @@ from txchannels.delaying import DelayService
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
 from txchannels.layers.ipc.layer import IPCLayer
+from txchannels.layers.ipc.places import module_place
 from txchannels.layers.ipc.server import Peer
 from txchannels.layers.memory import MemoryLayer
 from txchannels.lifecycle import Stop
@@ -122,12 +123,13 @@ class Supervised(Command):
         self._facts = facts
         self._is_provisional = is_provisional
         self._command = command
-        layer = make_layer(facts, settings.layer)
+        self._place = module_place(facts.settings_module, _folders(given))
+        layer = make_layer(facts, settings.layer, self._place)
         self._check_layer(layer)
         face = _serve(layer, reactor)
         self._served = serve_hub(reactor, layer, face)
         name = facts.settings_module if command == DAEMON else f"{facts.settings_module}-worker"
-        path, setting = socket_path(layer, settings.processes.socket, name)
+        path, setting = socket_path(layer, settings.processes.socket, name, self._place)
         socket = SocketService(self._served, path, setting, self._told)
         self._access_log = open_access_log(settings.access_log) if command == DAEMON else None
         self.site = (
@@ -237,7 +239,7 @@ class Supervised(Command):
         """The settings can be read at last: use the layer and the limits that they name."""
         try:
             settings = build_settings(self._given, facts.options or {}, self._command)
-            layer = make_layer(facts, settings.layer)
+            layer = make_layer(facts, settings.layer, self._place)
             self._check_layer(layer)
         except ConfigurationError as error:
             log.critical("{error}; mend it, and restart the daemon", error=error)

@@ -177,10 +177,10 @@ def test_a_path_of_another_daemon(daemon: Supervised) -> None:
 def test_a_default_path_that_is_taken_costs_only_the_orders(tmp_path: Path) -> None:
     """Two daemons of one site on a host, by themselves: both serve."""
     site = Site(tmp_path)
-    environment = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": None}
-    site.socket = tmp_path / "txchannels" / f"{SETTINGS}.sock"
     options = ("--processes=1", "--port=0")
     with ExitStack() as stack:
+        shared = stack.enter_context(tempfile.TemporaryDirectory())  # has a short path
+        environment = {"XDG_RUNTIME_DIR": shared, "RUNTIME_DIRECTORY": None}
         daemons = [
             stack.enter_context(
                 Daemon(
@@ -193,8 +193,16 @@ def test_a_default_path_that_is_taken_costs_only_the_orders(tmp_path: Path) -> N
             )
             for _ in range(2)
         ]
-        assert stat.S_IMODE(site.socket.stat().st_mode) == 0o600
-        assert "this daemon is reloaded by SIGHUP alone" in daemons[1].log
+        (path,) = Path(shared, "txchannels").glob(f"{SETTINGS}-*.sock")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        said = (
+            f"--socket or TXCHANNELS['SOCKET'] '{path}': another daemon serves there; stop it, "
+            "or give this one another path. This daemon serves all the same, but "
+            "python -m txchannels reload and status do not reach it: "
+            f"kill -HUP {daemons[1].pid} reloads it"
+        )
+        assert daemons[1].log.count(said) == 1
+        assert "another daemon serves there" not in daemons[0].log
         for daemon in daemons:
             daemon.wait_for("is ready, after")
             daemon.signal(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -180,4 +182,102 @@ def test_the_settings_name_the_layer_of_a_daemon_with_processes(tmp_path: Path) 
     with daemon:
         code, said = _by_settings(site, "status")
         assert code == 0, said
+        assert daemon.stop() == 0
+
+
+# Sites of one user whose settings have one name
+
+
+def _by_itself(site: Site, **there: str | None) -> Supervised:
+    """A daemon that nobody tells where its socket is."""
+    daemon = Supervised(site, processes=1, environment=there)
+    daemon.options.remove(f"--socket={site.socket}")
+    return daemon
+
+
+def _own_socket(site: Site, shared: Path, name: str) -> None:
+    """Let *site* know where its daemon will be: where no other site's is."""
+    place = str(site.package / "settings")
+    digest = hashlib.sha256(place.encode()).hexdigest()[:8]
+    site.socket = shared / "txchannels" / f"{name}-{digest}.sock"
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """The user's own folder; its path is short, as sockets' are to be."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [({"BACKEND": "txchannels.layers.ipc.IPCLayer"}, "channels"), ({}, SETTINGS)],
+    ids=["ipc", "memory"],
+)
+def test_each_site_finds_its_own_daemon(
+    tmp_path: Path, shared: Path, entry: dict[str, str], name: str
+) -> None:
+    there = {"XDG_RUNTIME_DIR": str(shared), "RUNTIME_DIRECTORY": None, "LAYER": json.dumps(entry)}
+    first, second = (Site(_made(tmp_path / name)) for name in "ab")
+    daemons = _by_itself(first, **there), _by_itself(second, **there)
+    for site in (first, second):
+        _own_socket(site, shared, name)
+    with daemons[0]:
+        code, said = _by_settings(second, "reload", **there)
+        assert (code, "no daemon serves there" in said) == (1, True)
+        second.edit("settings.py", "import no_such_library\n")
+        code, said = _by_settings(second, "reload", **there)
+        assert (code, "no daemon serves there" in said) == (1, True), "not even as a guess"
+        second.mend("settings.py")
+        with daemons[1]:
+            code, said = _by_settings(second, "reload", **there)
+            assert (code, said) == (0, "Reloaded: generation 2 runs\n")
+            code, said = _by_settings(first, "status", **there)
+            assert "1 worker of generation 1" in said
+            assert daemons[1].stop() == 0
+        assert daemons[0].stop() == 0
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["ipc.IPCLayer", "memory.MemoryLayer"])
+def test_a_daemon_that_started_without_its_settings_is_found(
+    tmp_path: Path, shared: Path, backend: str
+) -> None:
+    """Before and after they are mended."""
+    entry = json.dumps({"BACKEND": f"txchannels.layers.{backend}"})
+    there = {"XDG_RUNTIME_DIR": str(shared), "RUNTIME_DIRECTORY": None, "LAYER": entry}
+    site = Site(tmp_path)
+    _own_socket(site, shared, SETTINGS)
+    site.edit("settings.py", "import no_such_library\n")
+    daemon = _by_itself(site, **there).start()
+    try:
+        code, said = _by_settings(site, "reload", **there)
+        assert (code, "the reload failed" in said) == (1, True), said
+        site.mend("settings.py")
+        code, said = _by_settings(site, "reload", **there)
+        assert code == 0, said
+        code, said = _by_settings(site, "status", **there)
+        assert (code, "1 worker of generation" in said) == (0, True), said
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
+
+
+def test_the_shell_uses_the_layer_of_its_own_site(tmp_path: Path, shared: Path) -> None:
+    entry = json.dumps({"BACKEND": "txchannels.layers.ipc.IPCLayer"})
+    there = {"XDG_RUNTIME_DIR": str(shared), "RUNTIME_DIRECTORY": None, "LAYER": entry}
+    first, second = (Site(_made(tmp_path / name)) for name in "ab")
+    _own_socket(first, shared, "channels")
+    with _by_itself(first, **there) as daemon, daemon.connect("room") as member:
+        member.send("here")
+        assert str(member.recv(WAIT)).startswith("here")
+        ended = second.run("supervised_site/manage.py", "shell", "-c", TELL, **there)
+        assert "no daemon serves there" in ended.stderr
+        ended = first.run("supervised_site/manage.py", "shell", "-c", TELL, **there)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert member.recv(WAIT) == "from the shell"
         assert daemon.stop() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.layers.ipc.hosting import Daemon
 from tests.layers.ipc.programs import DAEMON, DaemonProcess, environment
+from txchannels.asking import Facts, make_layer
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.layers.ipc import IPCLayer, sockets
 from txchannels.layers.ipc.sockets import BACKLOG, MAX_PATH_BYTES, Claim, default_path, dial
@@ -331,6 +333,7 @@ def test_the_services_folder_comes_first(monkeypatch, tmp_path):
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/mysite:/run/other")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert default_path("mysite") == "/run/mysite/mysite.sock"
+    assert default_path("mysite", "/home/ann/mysite") == "/run/mysite/mysite.sock", "it is alone"
 
 
 def test_the_users_folder_comes_next(monkeypatch, tmp_path):
@@ -346,6 +349,62 @@ def test_the_last_is_one_of_the_users_own_for_temporary_files(monkeypatch, folde
     if folder is not None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     assert default_path("mysite") == f"/tmp/txchannels-{os.getuid()}/mysite.sock"
+
+
+@pytest.mark.parametrize("folder", ["XDG_RUNTIME_DIR", ""])
+def test_two_sites_of_one_name_have_two_paths(monkeypatch, tmp_path, folder):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    if folder:
+        monkeypatch.setenv(folder, str(tmp_path))
+    places = ["/srv/a/mysite/settings", "/srv/b/mysite/settings", "/srv/\udcff/mysite/settings"]
+    paths = [default_path("mysite.settings", place) for place in places]
+    assert len(set(paths)) == len(places)
+    assert paths == [default_path("mysite.settings", place) for place in places]
+    for path in paths:
+        assert re.fullmatch(r"mysite\.settings-[0-9a-f]{8}\.sock", Path(path).name)
+
+
+def test_a_layer_without_a_path_has_that_of_its_settings(monkeypatch, tmp_path):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "mysite.settings")
+    paths = set()
+    for name in ("a", "b"):
+        package = tmp_path / name / "mysite"
+        package.mkdir(parents=True)
+        (package / "settings.py").touch()
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+        place = str(package / "settings")
+        assert IPCLayer().path == IPCLayer(path="").path == default_path("channels", place)
+        paths.add(IPCLayer().path)
+    assert len(paths) == 2
+
+
+class Other(IPCLayer):
+    """A site's own."""
+
+
+@pytest.mark.parametrize("backend", ["txchannels.layers.ipc.IPCLayer", f"{__name__}.Other"])
+def test_the_daemon_makes_the_layer_with_the_path_of_its_programs(monkeypatch, tmp_path, backend):
+    """Its own environment need not say what the settings are."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    for config, path in (
+        ({}, default_path("channels", "/srv/a/mysite/settings")),
+        ({"path": ""}, default_path("channels", "/srv/a/mysite/settings")),
+        ({"path": "/run/a.sock"}, "/run/a.sock"),
+    ):
+        facts = Facts("mysite.settings", backend=backend, config=config)
+        assert make_layer(facts, "default", "/srv/a/mysite/settings").path == path
+
+
+def test_a_layer_without_settings_has_a_path_too(monkeypatch, tmp_path):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    assert IPCLayer().path == f"{tmp_path}/txchannels/channels.sock"
 
 
 def test_a_path_may_be_a_path(tmp_path):

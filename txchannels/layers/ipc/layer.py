@@ -15,6 +15,7 @@ from txchannels.layers.capacities import read_seconds, site_capacities
 from txchannels.layers.hub import Hub
 from txchannels.layers.interfaces import IBlockingLayer
 from txchannels.layers.ipc.blocking import IPCBlocking
+from txchannels.layers.ipc.places import module_place
 from txchannels.layers.ipc.sockets import default_path, dial
 
 if TYPE_CHECKING:
@@ -22,16 +23,24 @@ if TYPE_CHECKING:
     from txchannels.layers.ipc.reactor import IPCReactor
     from txchannels.layers.reactor import HubReactor
 
-__all__ = ["AttachedLayer", "IPCLayer"]
+__all__ = ["AttachedLayer", "IPCLayer", "own_path"]
 
-DEFAULT_NAME = "channels"
+
+def own_path(place: str) -> str:
+    """Where the socket of a layer without a path is: another for each site of a user.
+
+    Args:
+        place: Where the site's settings are; see `places.module_place`.
+    """
+    return default_path("channels", place)
 
 
 class IPCLayer:
     """The channel layer of one host: one daemon's hub, and every program that connects to it.
 
     Args:
-        path: The daemon's Unix socket; by itself, that of `sockets.default_path`.
+        path: The daemon's Unix socket; by itself, that of `own_path`, for the
+            settings module of ``DJANGO_SETTINGS_MODULE``.
         expiry: Seconds after which an unread message is dropped.
         group_expiry: Seconds after which a channel that no socket owns leaves its groups.
         capacity: How many messages may wait in a channel.
@@ -55,7 +64,7 @@ class IPCLayer:
             path = os.fspath(path)
         if not isinstance(path, str) or "\0" in path:
             raise ConfigurationError("CONFIG['path']", path, "must be the path of a Unix socket")
-        self.path = path or default_path(DEFAULT_NAME)
+        self.path = path or own_path(_settings_place())
         self._make_hub = partial(
             Hub,
             capacities=site_capacities(capacity, channel_capacity),
@@ -98,6 +107,12 @@ class IPCLayer:
 
     def __str__(self) -> str:
         return f"IPCLayer({self.path})"
+
+
+def _settings_place() -> str:
+    """Where this program's settings are; empty where they are in no module."""
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    return module_place(module) if module else ""
 
 
 class AttachedLayer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import socket
 import stat
@@ -29,15 +30,21 @@ MAX_PATH_BYTES: Final = 107
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
-def default_path(name: str) -> str:
+def default_path(name: str, place: str = "") -> str:
     """Where the socket of the site *name* is, if nobody says otherwise.
 
     In the service's folder below /run where systemd has made one, in the user's, or in one
-    of the user's own below the folder for temporary files.
+    of the user's own below the folder for temporary files. The two last are shared by all of
+    the user's sites, which may have one name: there, a digest of *place* is added.
+
+    Args:
+        place: Where the site's settings are; see `places.module_place`.
     """
     below = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if below:
         return f"{below}/{name}.sock"
+    if place:
+        name = f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
     below = os.environ.get("XDG_RUNTIME_DIR", "")
     if below and Path(below).is_dir():
         return f"{below}/txchannels/{name}.sock"
