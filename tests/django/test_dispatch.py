@@ -148,6 +148,29 @@ def test_whatever_a_consumer_raises_is_logged_once_with_all_that_helps(run, laye
     assert layer.on(REPLY) == [{"consumed": 2}]
 
 
+@pytest.mark.parametrize("channel", ["http.request", "websocket.connect", "websocket.disconnect"])
+def test_the_path_of_a_failure_is_logged_cut_and_escaped(run, caplog, channel):
+    def consumer(message):
+        message.content.clear()
+        fail(message)
+
+    run(consumer, channel, path="/caf\u00e9/\u202e\n/")
+    run(consumer, channel, path="/" + 1000 * "x")
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.endswith(f"reply channel {REPLY}, path '/caf\u00e9/\\u202e\\n/':")
+    assert second.endswith(f"path '/{198 * 'x'}:")
+
+
+@pytest.mark.parametrize(
+    ("channel", "fields"),
+    [("news", {"path": "/a/"}), ("http.request", {}), ("websocket.connect", {"path": 5})],
+)
+def test_a_failure_without_a_path_names_none(run, caplog, channel, fields):
+    run(fail, channel, **fields)
+    [record] = caplog.records
+    assert record.getMessage().endswith(f"on {channel}, reply channel {REPLY}:")
+
+
 def test_a_request_whose_consumer_fails_is_answered_500(run, layer):
     run(fail, "http.request")
     [answer] = layer.on(REPLY)

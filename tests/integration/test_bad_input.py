@@ -240,6 +240,8 @@ def test_an_unknown_layer_is_named_with_the_known_ones(site):
     ("layers", "said"),
     [
         ("5", "CHANNEL_LAYERS 5: must be a dict of dicts"),
+        ("None", "CHANNEL_LAYERS: must be a dict of dicts, not None"),
+        ("[]", "CHANNEL_LAYERS []: must be a dict of dicts"),
         ("{'default': 5}", "CHANNEL_LAYERS {'default': 5}: must be a dict of dicts"),
         ("{'default': {}}", "has no BACKEND"),
         ("{'default': {'BACKEND': 'no.such.Layer'}}", "there is no module 'no'"),

@@ -372,6 +372,57 @@ def test_a_new_thing_that_will_not_do_is_refused_with_a_reason_and_given_back(
     assert not one.find("#problem").is_displayed()
 
 
+BLANK = "Write what it is."
+UNREADABLE = "Use no characters that control or turn the text."
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Bread\N{RIGHT-TO-LEFT OVERRIDE}", UNREADABLE),
+        ("\N{FIRST STRONG ISOLATE}Bread", UNREADABLE),
+        ("Br\aead", UNREADABLE),
+        ("Br\N{LINE SEPARATOR}ead", UNREADABLE),
+        ("\x1b", UNREADABLE),
+        ("\t", BLANK),
+        ("", BLANK),
+        (None, "This field cannot be null."),
+        ("Bread\0", "Enter a valid value."),
+        ("Bread\ud800", "Enter a valid value."),
+        (61 * "x", "Ensure this value has at most 60 characters (it has 61)."),
+    ],
+)
+def test_a_name_is_refused_with_one_reason(site: Site, name: str | None, problem: str) -> None:
+    site.reset()
+    url = f"{site.url}/live/".replace("http", "ws")
+    with connect(url, open_timeout=WAIT_SECONDS, proxy=None) as socket:
+        data = {"name": name, "amount": 1}
+        for action, pk in (("create", None), ("update", site.rows[0][0])):
+            payload = {"action": action, "pk": pk, "data": data}
+            socket.send(json.dumps({"stream": "items", "payload": payload}))
+            answer = json.loads(socket.recv(WAIT_SECONDS))["payload"]
+            assert (answer["action"], answer["errors"]) == ("error", {"name": [problem]})
+
+
+def test_names_of_any_language_are_taken(site: Site) -> None:
+    site.reset()
+    names = [
+        "\u05dc\u05d7\u05dd",
+        "\u062e\u0628\u0632",
+        "\N{MAN}\N{ZERO WIDTH JOINER}\N{COOKING}",
+        "Caf\u00e9",
+    ]
+    with connect(f"{site.url}/live/".replace("http", "ws"), proxy=None) as socket:
+        for name in names:
+            payload = {"action": "create", "pk": None, "data": {"name": name, "amount": 1}}
+            socket.send(json.dumps({"stream": "items", "payload": payload}))
+            assert json.loads(socket.recv(WAIT_SECONDS))["payload"]["data"]["name"] == name
+
+
+def test_the_migration_is_that_of_the_model(site: Site) -> None:
+    assert "No changes detected" in site.manage("makemigrations", "--check", "--dry-run")
+
+
 def test_an_edit_that_will_not_do_is_refused_with_a_reason_and_taken_back(
     one: Window, two: Window
 ) -> None:

@@ -132,20 +132,38 @@ def environment() -> dict[str, str]:
 class RunServer:
     """``manage.py runserver`` in a session of its own, as in a terminal.
 
+    It runs as a context only: started, and at the end, however that comes, all of it is killed.
+
+    Args:
+        listens: Whether it is expected to, and waited for.
+
     Attributes:
         port: Where it listens; 0 before it has said so.
     """
 
     def __init__(
-        self, project: Project, *options: str, addrport: str = "0", terminal: int | None = None
+        self,
+        project: Project,
+        *options: str,
+        addrport: str = "0",
+        terminal: int | None = None,
+        listens: bool = True,
     ) -> None:
         self.port = 0
+        self._project = project
+        self._arguments = [addrport, *options]
+        self._terminal = terminal
+        self._listens = listens
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._is_complete = False
+        self._reader = threading.Thread(target=self._read)
+
+    def __enter__(self) -> Self:
+        terminal = self._terminal
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", addrport, *options],
-            cwd=project.folder,
+            [sys.executable, "manage.py", "runserver", *self._arguments],
+            cwd=self._project.folder,
             env=environment(),
             stdin=subprocess.DEVNULL if terminal is None else terminal,
             stdout=subprocess.PIPE if terminal is None else terminal,
@@ -154,13 +172,11 @@ class RunServer:
             errors="backslashreplace",
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read)
-        if terminal is None:
-            self._reader.start()
-
-    def __enter__(self) -> Self:
         try:
-            self.find_port(self.wait_for("development server at"))
+            if terminal is None:
+                self._reader.start()
+            if self._listens:
+                self.find_port(self.wait_for("development server at"))
         except BaseException:
             self.kill()
             raise
@@ -220,25 +236,31 @@ class RunServer:
             self._reader.join(WAIT)
         return code
 
-    def processes(self) -> list[int]:
-        """All of its session that are there, dead or not, but were not waited for."""
+    def processes(self, states: str = "") -> list[int]:
+        """All of its session that are there, dead or not, but were not waited for.
+
+        Args:
+            states: Leave out those in one of these, as /proc writes them.
+        """
         found = []
         for entry in Path("/proc").iterdir():
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            if entry.name.isdigit() and int(fields[3]) == self.process.pid:
+            is_ours = entry.name.isdigit() and int(fields[3]) == self.process.pid
+            if is_ours and fields[0] not in states:
                 found.append(int(entry.name))
         return found
 
     def kill(self) -> None:
-        """End all that is left of it."""
-        for pid in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        """End all that is left of it, and what that has started meanwhile."""
+        while alive := self.processes(states="ZX"):
+            for pid in alive:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
         self.wait()
 
 
@@ -364,8 +386,7 @@ def test_the_end_is_told_to_sockets(server):
 def test_code_that_is_broken_from_the_start_is_served_when_it_is_mended(project, name):
     mended = (project.folder / name).read_text()
     project.write(name, "def broken(:\n")
-    server = RunServer(project)
-    try:
+    with RunServer(project, listens=False) as server:
         server.wait_for("SyntaxError")
         if name != "shop/models.py":  # in that case, Django's own reloader waits
             server.find_port(server.wait_for("development server at"))
@@ -383,8 +404,6 @@ def test_code_that_is_broken_from_the_start_is_served_when_it_is_mended(project,
         wait(lambda: server.get("pid/").status_code == 200, "the mended code is served")
         server.interrupt()
         wait(lambda: not server.processes(), "all processes have ended")
-    finally:
-        server.kill()
 
 
 def test_without_reloading_there_is_one_process(project):
@@ -401,10 +420,10 @@ def test_without_reloading_there_is_one_process(project):
 
 def test_without_reloading_a_finding_of_the_checks_ends_it(project):
     project.edit("mysite/routing.py", 'route("websocket.receive", echo)', '"no route"')
-    server = RunServer(project, "--noreload")
-    assert server.wait() == 1
-    assert "txchannels.E002" in server.log
-    assert "development server at" not in server.log
+    with RunServer(project, "--noreload", listens=False) as server:
+        assert server.wait() == 1
+        assert "txchannels.E002" in server.log
+        assert "development server at" not in server.log
 
 
 @pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["reload", "noreload"])
@@ -438,8 +457,9 @@ def test_djangos_own_server_is_there_if_asked_for(project):
 
 def test_a_port_in_use_is_told_in_djangos_words(project):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = RunServer(project, addrport=str(taken.getsockname()[1]))
-        assert server.wait() == 1
+        port = str(taken.getsockname()[1])
+        with RunServer(project, addrport=port, listens=False) as server:
+            assert server.wait() == 1
     assert server.log == "Error: That port is already in use.\n"
 
 
@@ -453,10 +473,10 @@ def test_a_port_in_use_is_told_in_djangos_words(project):
     ],
 )
 def test_an_address_that_cannot_be_is_told_in_one_line(project, addrport, says):
-    server = RunServer(project, addrport=addrport)
-    assert server.wait() == 1
-    assert says in server.log
-    assert server.log.count("\n") == 1
+    with RunServer(project, addrport=addrport, listens=False) as server:
+        assert server.wait() == 1
+        assert says in server.log
+        assert server.log.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -484,22 +504,21 @@ def test_a_breakpoint_has_the_terminal(project):
             assert select.select([ours], [], [], WAIT)[0], said
             said += os.read(ours, 4096).decode()
 
-    server = RunServer(project, terminal=theirs)
     try:
-        read_until("Quit the server")
-        server.find_port(said)
-        answers: list[str] = []
-        asking = threading.Thread(target=lambda: answers.append(server.get("stop/").text))
-        asking.start()
-        read_until("(Pdb)")
-        os.write(ours, b"continue\n")
-        asking.join(WAIT)
-        assert answers == ["went on"]
-        read_until("HTTP GET /stop/ 200")
-        assert "\x1b[" in said.partition("HTTP GET")[0].splitlines()[-1]  # in colour
-        assert server.interrupt() == 0
+        with RunServer(project, terminal=theirs, listens=False) as server:
+            read_until("Quit the server")
+            server.find_port(said)
+            answers: list[str] = []
+            asking = threading.Thread(target=lambda: answers.append(server.get("stop/").text))
+            asking.start()
+            read_until("(Pdb)")
+            os.write(ours, b"continue\n")
+            asking.join(WAIT)
+            assert answers == ["went on"]
+            read_until("HTTP GET /stop/ 200")
+            assert "\x1b[" in said.partition("HTTP GET")[0].splitlines()[-1]  # in colour
+            assert server.interrupt() == 0
     finally:
-        server.kill()
         os.close(ours)
         os.close(theirs)
 

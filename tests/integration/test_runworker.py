@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -44,26 +45,34 @@ class Noting(AppConfig):
 
 
 class Worker:
-    """``runworker`` of a site with *settings*."""
+    """``runworker`` of the site in *folder*. As a context, it is started, and killed at the end."""
 
     def __init__(self, redis: str, folder: Path, *options: str) -> None:
         self._file = folder / "worker.log"
-        environment = bare_environment(
+        self._options = options
+        self._environment = bare_environment(
             folder,
             LAYER_CONFIG=json.dumps({"hosts": [redis]}),
             NOTES=str(folder),
             HOST_NAME="worker",
             DJANGO_SETTINGS_MODULE="noting.settings",
         )
+
+    def __enter__(self) -> Self:
         with self._file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", "runworker", *options],
+                [sys.executable, "-m", "django", "runworker", *self._options],
                 cwd=ROOT,
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def log(self) -> str:
@@ -96,8 +105,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_runs_what_a_daemon_without_workers_is_asked_for(redis, folder):
-    worker = Worker(redis.url, folder, "--threads=2", "--verbosity=2", "--exclude-channels=jobs*")
-    try:
+    options = ("--threads=2", "--verbosity=2", "--exclude-channels=jobs*")
+    with Worker(redis.url, folder, *options) as worker:
         worker.works()
         with Host("front", redis.url, Notes(folder), "--no-workers") as front:
             wait(lambda: front.get("hello").text == "Hello from worker", "it is answered", WAIT)
@@ -106,12 +115,9 @@ def test_it_runs_what_a_daemon_without_workers_is_asked_for(redis, folder):
         assert Notes(folder)["signals"] == [["worker_process_ready"], ["worker_ready"]]
         assert worker.stop() == 0
         assert "Traceback" not in worker.log
-    finally:
-        worker.process.kill()
-        worker.process.wait()
 
 
 def test_a_glob_that_matches_nothing_is_told(redis, folder):
-    worker = Worker(redis.url, folder, "--only-channels=no.such")
-    assert worker.process.wait(WAIT) == 1
+    with Worker(redis.url, folder, "--only-channels=no.such") as worker:
+        assert worker.process.wait(WAIT) == 1
     assert "--only-channels 'no.such': matches no channel" in worker.log

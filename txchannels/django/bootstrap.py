@@ -118,12 +118,15 @@ def load_layer(
     from txchannels.django.shown_messages import shown
     from txchannels.django.signals import worker_process_ready, worker_ready
 
-    configured = getattr(settings, "CHANNEL_LAYERS", None) or {}
+    configured = getattr(settings, "CHANNEL_LAYERS", {})
     if not isinstance(configured, Mapping) or not all(
         isinstance(entry, Mapping) for entry in configured.values()
     ):
         raise ConfigurationError(
-            "CHANNEL_LAYERS", configured, "must be a dict of dicts: {'default': {'BACKEND': ...}}"
+            "CHANNEL_LAYERS",
+            configured,
+            f"must be a dict of dicts{', not None' if configured is None else ''}: "
+            "{'default': {'BACKEND': ...}}",
         )
     if alias not in channel_layers:
         known = ", ".join(sorted(channel_layers.configs))

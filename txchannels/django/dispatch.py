@@ -22,6 +22,7 @@ from txchannels.django.handler import ViewConsumer
 from txchannels.django.message import Message, pending_message_store
 from txchannels.django.routing import Router
 from txchannels.django.signals import consumer_finished, consumer_started
+from txchannels.django.unrouted import MAX_PATH_LETTERS
 from txchannels.django.utils import name_that_thing
 from txchannels.errors import LayerError
 from txchannels.layers.interfaces import CHANNEL
@@ -79,11 +80,12 @@ class Dispatcher:
         message = Message(content, channel, self._layer)
         # Kept here: the consumer may do with the message what it likes.
         reply_channel = content.get("reply_channel")
+        path = _path_of(channel, content)
         receipt = self._make_receipt(content)
         try:
             match = self._match(message)
         except BaseException as error:
-            self._fail(None, channel, reply_channel, error)
+            self._fail(None, channel, reply_channel, path, error)
             match = None
         else:
             if match is None:
@@ -106,7 +108,7 @@ class Dispatcher:
                 consumer_started.send(sender=type(self), environ={})
             is_done = self._call(consumer, message, kwargs)
         except BaseException as error:
-            self._fail(consumer, channel, reply_channel, error)
+            self._fail(consumer, channel, reply_channel, path, error)
         _send_all(channel, receipt if is_done else None)
         is_heard = not is_view or len(consumer_finished.receivers) > self._own_receivers
         self._end(channel, is_heard)
@@ -141,16 +143,21 @@ class Dispatcher:
         return True
 
     def _fail(
-        self, consumer: Any, channel: str, reply_channel: str | None, error: BaseException
+        self,
+        consumer: Any,
+        channel: str,
+        reply_channel: str | None,
+        path: str | None,
+        error: BaseException,
     ) -> None:
         """Log it; whoever waits for an answer gets one now rather than at a timeout."""
-        _log_error(
-            "Error processing message with consumer %s on %s, reply channel %s:",
-            "(its route failed)" if consumer is None else _name_for_people(consumer),
-            channel,
-            reply_channel,
-            error=error,
-        )
+        name = "(its route failed)" if consumer is None else _name_for_people(consumer)
+        text = "Error processing message with consumer %s on %s, reply channel %s"
+        if path is None:
+            _log_error(f"{text}:", name, channel, reply_channel, error=error)
+        else:
+            where = name, channel, reply_channel, MAX_PATH_LETTERS, path
+            _log_error(f"{text}, path %.*r:", *where, error=error)
         if not reply_channel:
             return
         if channel == "http.request":
@@ -179,6 +186,14 @@ class Dispatcher:
                 self._after()
         except BaseException as error:
             _log_error("Error after a message on %s:", channel, error=error)
+
+
+def _path_of(channel: str, content: dict[str, Any]) -> str | None:
+    """Where the client of a request or socket has asked; None for a message of another kind."""
+    if channel != "http.request" and not channel.startswith("websocket."):
+        return None
+    path = content.get("path")
+    return path if isinstance(path, str) else None
 
 
 def _send_all(channel: str, receipt: Any) -> None:

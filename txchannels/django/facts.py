@@ -33,11 +33,12 @@ def describe_settings(alias: str) -> dict[str, Any]:
     """
     from django.conf import settings
 
-    layers = getattr(settings, "CHANNEL_LAYERS", None) or {}
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
     own = getattr(settings, "TXCHANNELS", {})
     for name, value in (("CHANNEL_LAYERS", layers), ("TXCHANNELS", own)):
         if not isinstance(value, Mapping):
-            raise ConfigurationError(name, value, "must be a dict")
+            allowed = "must be a dict, not None" if value is None else "must be a dict"
+            raise ConfigurationError(name, value, allowed)
     alias = alias or str(own.get("LAYER") or "default")
     entry = layers.get(alias, {"BACKEND": MEMORY_BACKEND} if alias == "default" else None)
     if not isinstance(entry, Mapping):

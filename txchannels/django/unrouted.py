@@ -9,7 +9,7 @@ from typing import Any
 
 from txchannels.django.message import Message
 
-__all__ = ["Ignore", "accept"]
+__all__ = ["MAX_PATH_LETTERS", "Ignore", "accept"]
 
 logger = logging.getLogger("django.channels")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,11 +10,29 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F
 
-__all__ = ["MAX_AMOUNT", "MAX_ITEMS", "MAX_NAME", "Item"]
+__all__ = ["MAX_AMOUNT", "MAX_ITEMS", "MAX_NAME", "Item", "check_name"]
 
 MAX_AMOUNT = 99
 MAX_ITEMS = 200
 MAX_NAME = 60
+
+#: Unicode's categories of controls, lone surrogates, and ends of lines and paragraphs.
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+
+#: Unicode's classes of what turns the text after it around: the rest of the page, too.
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def check_name(name: str) -> None:
+    """Refuse what nobody could read, or what would show something else than was written.
+
+    Raises: ValidationError: It says the one reason.
+    """
+    if not name.strip():
+        raise ValidationError("Write what it is.")
+    for letter in name:
+        if unicodedata.category(letter) in _CONTROLS or unicodedata.bidirectional(letter) in _TURNS:
+            raise ValidationError("Use no characters that control or turn the text.")
 
 
 class Item(models.Model):
@@ -26,6 +45,7 @@ class Item(models.Model):
     name = models.CharField(
         max_length=MAX_NAME,
         unique=True,
+        validators=[check_name],
         error_messages={
             "blank": "Write what it is.",
             "unique": "That is on the list already.",
@@ -55,7 +75,5 @@ class Item(models.Model):
 
     def clean(self) -> None:
         self.name = self.name.strip()
-        if not self.name:
-            raise ValidationError({"name": "Write what it is."})
         if self._state.adding and Item.objects.count() >= MAX_ITEMS:
             raise ValidationError(f"The list is full: {MAX_ITEMS} things are on it.")

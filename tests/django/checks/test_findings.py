@@ -106,6 +106,8 @@ CASES = [
         "mean 'websocket.connect'",
     ),
     Case("E001", {"CHANNEL_LAYERS": ["default"]}, layers(), "is a list, not a dict"),
+    Case("E001", {"CHANNEL_LAYERS": None}, {"CHANNEL_LAYERS": {}}, "is None, not a dict"),
+    Case("E001", {"CHANNEL_LAYERS": []}, layers(), "is a list, not a dict"),
     Case("E001", {"CHANNEL_LAYERS": {"default": MEMORY}}, layers(), "'default'.*str, not a dict"),
     Case("E001", {"CHANNEL_LAYERS": {"default": {}}}, layers(), "'default'.*no BACKEND"),
     Case("E001", {"CHANNEL_LAYERS": {5: {"BACKEND": MEMORY}}}, layers(), "named by no text"),
@@ -147,10 +149,12 @@ CASES = [
         says=r"broken\.py, line \d+",
     ),
     Case("E002", layers("no route"), layers(route("a", consumers.plain)), "no route"),
-    Case("E003", own(THREAD=3), own(THREADS=3), "unknown key 'THREAD'.*THREADS"),
+    Case("E003", own(THREDS=3), own(THREADS=3), r"key 'THREDS'; did you mean THREADS\?$"),
+    Case("E003", own(nothing_like_it=3), own(), r"unknown key 'nothing_like_it'\.$"),
     Case("E003", own(THREADS="many"), own(THREADS="3"), r"TXCHANNELS\['THREADS'\] 'many'"),
     Case("E003", own(MAX_AGE=0.5), own(MAX_AGE=5), "--max-age 0.5"),
     Case("E003", {"TXCHANNELS": ["THREADS"]}, own(), "is a list, not a dict"),
+    Case("E003", {"TXCHANNELS": None}, own(), "is None, not a dict"),
     Case("E004", own(LAYER="other"), own(LAYER="default"), "'other'.*only: default"),
     Case(
         "E005",
@@ -394,6 +398,22 @@ def test_a_stream_has_the_user_of_the_socket_that_it_is_part_of():
 )
 def test_a_layer_of_channels_is_told_its_successor(backend, successor):
     assert successor in findings(**layers(backend=backend))["E001"].hint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "helps"),
+    [
+        (own(THREDS=3), r"Write 'THREADS', if .*most worker threads.*\(--threads=N\)\.$"),
+        (own(threads=3), r"Write 'THREADS', .*--threads"),
+        (own(nothing_like_it=3), "Take 'nothing_like_it' away.*twistd channels --help"),
+        (own(THREADS="many"), r"^THREADS is: most worker threads.*\(--threads=N\)\.$"),
+        (own(NO_WORKERS="perhaps"), r"^NO_WORKERS is: .*\(--no-workers\)\.$"),
+        (own(MAX_AGE=0.5), r"^MAX_AGE is: .*\(--max-age=SECONDS\)\.$"),
+        ({"TXCHANNELS": ["THREADS"]}, "Write TXCHANNELS = {"),
+    ],
+)
+def test_the_hint_is_about_what_is_wrong(wrong, helps):
+    assert re.search(helps, findings(**wrong)["E003"].hint)
 
 
 def test_a_secret_of_the_layers_settings_is_not_shown():

@@ -120,6 +120,31 @@ def test_no_route_fails_and_shows_the_message():
         client.send_and_consume("jobs", {"path": "/b/"})
 
 
+@pytest.mark.parametrize(
+    ("routing", "told"),
+    [
+        ({"websocket.receive": "^/chat/$"}, "socket and ignores its frames: see routing)"),
+        ({"websocket.connect": "^/chat/$"}, "socket and ignores its frames: see routing)"),
+        ({"websocket.receive": "^/$"}, "(a daemon accepts such a socket: see routing)"),
+    ],
+)
+def test_a_socket_that_a_daemon_accepts_by_itself_is_told(routing, told):
+    routes = [route(channel, reply, path=path) for channel, path in routing.items()]
+    with apply_routes(routes), pytest.raises(AssertionError, match="No route") as failed:
+        Client().send_and_consume("websocket.connect", {"path": "/"})
+    assert str(failed.value).endswith(told)
+
+
+@pytest.mark.parametrize("channel", ["websocket.connect", "jobs"])
+def test_nothing_is_told_of_what_a_daemon_does_not_accept(channel):
+    with (
+        apply_routes(route("jobs", reply, path="^/a/$")),
+        pytest.raises(AssertionError, match="No route") as failed,
+    ):
+        Client().send_and_consume(channel, {"path": "/"})
+    assert "daemon" not in str(failed.value)
+
+
 def test_fail_on_none_allows_both():
     client = Client()
     with apply_routes([]):

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from txchannels.django import DEFAULT_CHANNEL_LAYER
 from txchannels.django.asgi import MEMORY_BACKEND, channel_layers
-from txchannels.django.checks.reports import Findings, error, warning
+from txchannels.django.checks.reports import Findings, error, kind_of, warning
 from txchannels.django.checks.site import (
     configured_layers,
     daemon_layer,
@@ -48,9 +48,9 @@ _PROGRAMS = {
 
 def check() -> Findings:
     """The findings about layers."""
-    configured = getattr(settings, "CHANNEL_LAYERS", None) or {}
+    configured = getattr(settings, "CHANNEL_LAYERS", {})
     if not isinstance(configured, Mapping):
-        return [_malformed("CHANNEL_LAYERS", f"is a {type(configured).__name__}, not a dict")]
+        return [_malformed("CHANNEL_LAYERS", f"is {kind_of(configured)}, not a dict")]
     found: Findings = []
     for alias, entry in configured.items():
         where = f"CHANNEL_LAYERS[{alias!r}]"
@@ -58,7 +58,7 @@ def check() -> Findings:
             found.append(_malformed(where, "is named by no text"))
             continue
         if not isinstance(entry, Mapping):
-            found.append(_malformed(where, f"is a {type(entry).__name__}, not a dict"))
+            found.append(_malformed(where, f"is {kind_of(entry)}, not a dict"))
             continue
         found += [*_check_made(alias, where, entry), *_check_keys(where, entry)]
         found += _check_capacities(where, alias, entry)

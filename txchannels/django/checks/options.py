@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
 
-from txchannels.django.checks.reports import Findings, error, warning
+from txchannels.django.checks.reports import Findings, error, kind_of, warning
 from txchannels.django.checks.site import configured_layers
 from txchannels.errors import ConfigurationError
-from txchannels.options import OPTIONS, build_settings, closest
+from txchannels.options import OPTIONS, Option, build_settings, closest
 
 __all__ = ["check"]
 
-_HINT = "twistd channels --help lists the options: KEEP_ALIVE is --keep-alive."
+_HINT = (
+    "Write TXCHANNELS = {'KEY': value, ...}; the keys are the options that twistd channels --help "
+    "lists, in capitals and with underscores."
+)
 
 
 def check() -> Findings:
     """The findings about the daemon's settings."""
-    own = getattr(settings, "TXCHANNELS", None)
-    if own is None:
-        own = {}
+    own = getattr(settings, "TXCHANNELS", {})
     if not isinstance(own, Mapping):
-        return [error("E003", f"TXCHANNELS is a {type(own).__name__}, not a dict.", _HINT)]
+        return [error("E003", f"TXCHANNELS is {kind_of(own)}, not a dict.", _HINT)]
     found = [*_check_keys(own), *_check_values(own)]
     alias = own.get("LAYER")
     layers = configured_layers()
@@ -42,10 +44,31 @@ def check() -> Findings:
 def _check_keys(own: Mapping[str, Any]) -> Findings:
     known = [option.key for option in OPTIONS]
     return [
-        error("E003", f"TXCHANNELS has the unknown key {key!r}{closest(key, known)}.", _HINT)
+        error(
+            "E003",
+            f"TXCHANNELS has the unknown key {key!r}{closest(key, known) or '.'}",
+            _hint_for_key(key, known),
+        )
         for key in own
         if key not in known
     ]
+
+
+def _hint_for_key(key: object, known: Sequence[str]) -> str:
+    near = get_close_matches(str(key).upper(), known, n=1)
+    if not near:
+        return f"Take {key!r} away. {_HINT}"
+    return f"Write {near[0]!r}, if you mean this: {_meaning(_option(near[0]))}"
+
+
+def _option(key: str) -> Option:
+    return next(option for option in OPTIONS if option.key == key)
+
+
+def _meaning(option: Option) -> str:
+    """What *option* does, and how it is written on the command line."""
+    value = f"={option.shown}" if option.shown else ""
+    return f"{option.help} (--{option.name}{value})."
 
 
 def _check_values(own: Mapping[str, Any]) -> Findings:
@@ -56,14 +79,20 @@ def _check_values(own: Mapping[str, Any]) -> Findings:
             try:
                 option.read(own[option.key], f"TXCHANNELS[{option.key!r}]")
             except ConfigurationError as fault:
-                found.append(error("E003", f"{fault}.", _HINT))
+                found.append(error("E003", f"{fault}.", _hint_for_value(option)))
             else:
                 good[option.key] = own[option.key]
     try:
         build_settings({}, good)
-    except ConfigurationError as fault:  # two that do not go together
-        found.append(error("E003", f"TXCHANNELS: {fault}.", _HINT))
+    except ConfigurationError as fault:  # what an option's kind and range do not say
+        named = [option for option in OPTIONS if fault.setting == f"--{option.name}"]
+        hint = _hint_for_value(named[0]) if named else _HINT
+        found.append(error("E003", f"TXCHANNELS: {fault}.", hint))
     return found
+
+
+def _hint_for_value(option: Option) -> str:
+    return f"{option.key} is: {_meaning(option)}"
 
 
 def _check_root_path(own: Mapping[str, Any]) -> Findings:

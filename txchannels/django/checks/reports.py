@@ -7,7 +7,7 @@ from typing import Any
 from django.core import checks
 from django.core.checks import CheckMessage
 
-__all__ = ["IDS", "Findings", "error", "warning"]
+__all__ = ["IDS", "Findings", "error", "kind_of", "warning"]
 
 Findings = list[CheckMessage]
 
@@ -59,6 +59,11 @@ def error(number: str, message: str, hint: str, obj: Any = None) -> CheckMessage
 def warning(number: str, message: str, hint: str, obj: Any = None) -> CheckMessage:
     """A finding with which it works, and does not what it is meant to."""
     return checks.Warning(message, hint=hint, obj=obj, id=_id(number))
+
+
+def kind_of(value: object) -> str:
+    """What a setting is instead of what it should be."""
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _id(number: str) -> str:

@@ -87,11 +87,21 @@ class Client:
             if fail_on_none:
                 raise AssertionError(
                     f"No route of the layer {self.alias!r} matches the message on {channel!r}: "
-                    f"{reprlib.repr(message.content)}"
+                    f"{reprlib.repr(message.content)}{self._at_a_daemon(message)}"
                 )
             return None
         consumer, kwargs = match
         return run_consumer(consumer, message, kwargs)
+
+    def _at_a_daemon(self, message: Message) -> str:
+        """What a daemon does where a test fails: its router has default routes."""
+        router = self.channel_layer.router
+        knows_websockets = any(name.startswith("websocket.") for name in router.channels)
+        if message.channel_name != "websocket.connect" or not knows_websockets:
+            return ""
+        frame = Message(message.content, "websocket.receive", self.channel_layer)
+        ignored = "" if router.match(frame) else " and ignores its frames"
+        return f" (a daemon accepts such a socket{ignored}: see routing)"
 
     def send_and_consume(
         self, channel: str, content: dict[str, Any] | None = None, fail_on_none: bool = True

@@ -3,6 +3,8 @@
 import django.core.validators
 from django.db import migrations, models
 
+import shopping.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -28,6 +30,7 @@ class Migration(migrations.Migration):
                         },
                         max_length=60,
                         unique=True,
+                        validators=[shopping.models.check_name],
                     ),
                 ),
                 (
