@@ -333,7 +333,7 @@ def test_the_services_folder_comes_first(monkeypatch, tmp_path):
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/mysite:/run/other")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert default_path("mysite") == "/run/mysite/mysite.sock"
-    assert default_path("mysite", "/home/ann/mysite") == "/run/mysite/mysite.sock", "it is alone"
+    assert default_path("mysite", "/srv/mysite") == "/run/mysite/mysite.sock", "it is alone"
 
 
 def test_the_users_folder_comes_next(monkeypatch, tmp_path):
