@@ -12,44 +12,69 @@ local MAX_INBOX_BYTES = 64 * 1024 * 1024
 local MAX_GROUP_SENDS = 1000
 local OWNED_MS = 172800000
 local STATISTICS_MS = 3600000
+local MAX_FIELDS = 1000
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local counted = {}
 
 -- The moment of this batch: no two of different senders have the same.
 local moment = time[1] * 1000000 + time[2]
 
--- What a change of a membership that its owner is told of begins with.
-local stamp = string.format('@%016.0f', moment)
-
 -- What has found no room in this batch: what follows it must not overtake it.
 local refused = {}
 
-local function count(name, field)
+-- What is written once a batch: for how long lists are kept, the inboxes' books by address,
+-- and how many messages, and full channels, were counted of each family of channels.
+local kept, inboxes, messages, full = {}, {}, {}, {}
+
+-- How long the channels' lists are.
+local lengths = {}
+
+local function count(counts, name)
   local family = string.match(name, '^[^?!]*[?!]?')
-  local counts = counted[family]
-  if not counts then
-    counts = { messages_count = 0, channel_full_count = 0 }
-    counted[family] = counts
-  end
-  counts[field] = counts[field] + 1
+  counts[family] = (counts[family] or 0) + 1
 end
 
-local function write_counts()
+local function write_counts(counts, field)
   local total = prefix .. '{#}:statistics'
-  for family, counts in pairs(counted) do
+  for family, number in pairs(counts) do
     local key = prefix .. '{c:' .. family .. '}:statistics'
-    for field, number in pairs(counts) do
-      if number > 0 then
-        redis.call('HINCRBY', key, field, number)
-        redis.call('HINCRBY', total, field, number)
-      end
-    end
+    redis.call('HINCRBY', key, field, number)
+    redis.call('HINCRBY', total, field, number)
     redis.call('PEXPIRE', key, STATISTICS_MS)
     redis.call('PEXPIRE', total, 24 * STATISTICS_MS)
   end
+end
+
+local function write_books(inbox)
+  if inbox.was_empty then
+    redis.call('DEL', inbox.counts)
+  end
+  local fields = { '#', inbox.bytes }
+  for channel, number in pairs(inbox.taken) do
+    fields[#fields + 1] = channel
+    fields[#fields + 1] = number
+    if #fields >= MAX_FIELDS then
+      redis.call('HSET', inbox.counts, unpack(fields))
+      fields = { '#', inbox.bytes }
+    end
+  end
+  redis.call('HSET', inbox.counts, unpack(fields))
+  redis.call('PEXPIRE', inbox.counts, kept[inbox.list])
+end
+
+local function write_all()
+  for list, keep in pairs(kept) do
+    redis.call('PEXPIRE', list, keep)
+  end
+  for _, inbox in pairs(inboxes) do
+    if kept[inbox.list] then
+      write_books(inbox)
+    end
+  end
+  write_counts(messages, 'messages_count')
+  write_counts(full, 'channel_full_count')
 end
 
 -- What does not begin with a deadline is no message.
@@ -72,47 +97,69 @@ local function to_channel(channel, capacity, keep, element)
     element = element .. '\n' .. channel
   end
   local list = prefix .. '{c:' .. name .. '}'
-  if not refused[channel] and redis.call('LLEN', list) >= capacity then
+  local length = lengths[list] or redis.call('LLEN', list)
+  if not refused[channel] and length >= capacity then
     drop_expired(list)
-    refused[channel] = redis.call('LLEN', list) >= capacity
+    length = redis.call('LLEN', list)
+    refused[channel] = length >= capacity
   end
   if refused[channel] then
-    count(name, 'channel_full_count')
+    count(full, name)
     return FULL
   end
-  redis.call('RPUSH', list, element)
-  redis.call('PEXPIRE', list, keep)
-  count(name, 'messages_count')
+  lengths[list] = redis.call('RPUSH', list, element)
+  kept[list] = keep
+  count(messages, name)
   return 0
 end
 
 -- An inbox is emptied as a whole, so what is counted of it starts anew when it is empty.
+local function inbox_at(address)
+  local inbox = inboxes[address]
+  if not inbox then
+    local lease = prefix .. '{i:' .. address .. '}'
+    inbox = { is_there = redis.call('EXISTS', lease) == 1 }
+    if inbox.is_there then
+      inbox.list, inbox.counts, inbox.paused = lease .. ':list', lease .. ':counts', lease .. ':paused'
+      inbox.length = redis.call('LLEN', inbox.list)
+      inbox.was_empty = inbox.length == 0
+      inbox.bytes = not inbox.was_empty and tonumber(redis.call('HGET', inbox.counts, '#')) or 0
+      inbox.has_paused = redis.call('EXISTS', inbox.paused) == 1
+      inbox.taken = {}
+    end
+    inboxes[address] = inbox
+  end
+  return inbox
+end
+
+local function taken_of(inbox, channel)
+  local taken = inbox.taken[channel]
+  if not taken and not inbox.was_empty then
+    taken = tonumber(redis.call('HGET', inbox.counts, channel))
+  end
+  return taken or 0
+end
+
 local function to_inbox(address, channel, capacity, keep, element)
-  local lease = prefix .. '{i:' .. address .. '}'
-  if redis.call('EXISTS', lease) == 0 then
+  local inbox = inbox_at(address)
+  if not inbox.is_there then
     return CLOSED
   end
-  local list, counts = lease .. ':list', lease .. ':counts'
-  local length = redis.call('LLEN', list)
-  if length == 0 then
-    redis.call('DEL', counts)
-  elseif length >= MAX_INBOX_MESSAGES
-      or tonumber(redis.call('HGET', counts, '#') or 0) + #element > MAX_INBOX_BYTES then
+  if inbox.length >= MAX_INBOX_MESSAGES or inbox.bytes + #element > MAX_INBOX_BYTES then
     refused[channel] = true
   end
-  if refused[channel]
-      or tonumber(redis.call('HGET', counts, channel) or 0) >= capacity
-      or redis.call('SISMEMBER', lease .. ':paused', channel) == 1 then
+  local taken = taken_of(inbox, channel)
+  if refused[channel] or taken >= capacity
+      or inbox.has_paused and redis.call('SISMEMBER', inbox.paused, channel) == 1 then
     refused[channel] = channel ~= '*'
-    count(address, 'channel_full_count')
+    count(full, address)
     return FULL
   end
-  redis.call('HINCRBY', counts, channel, 1)
-  redis.call('HINCRBY', counts, '#', #element)
-  redis.call('RPUSH', list, element)
-  redis.call('PEXPIRE', list, keep)
-  redis.call('PEXPIRE', counts, keep)
-  count(address, 'messages_count')
+  inbox.taken[channel] = taken + 1
+  inbox.bytes = inbox.bytes + #element
+  inbox.length = redis.call('RPUSH', inbox.list, element)
+  kept[inbox.list] = keep
+  count(messages, address)
   return 0
 end
 
@@ -171,11 +218,13 @@ local function leave(group, address, channel)
   return moment
 end
 
-local operations = {
-  -- name, capacity, keep, element
-  c = { 4, function(a, b, c, d) return to_channel(a, tonumber(b), c, d) end },
-  -- address, channel, capacity, keep, element
-  a = { 5, function(a, b, c, d, e) return to_inbox(a, b, tonumber(c), d, e) end },
+-- What a change of a membership that its owner is told of begins with.
+local function stamped(element)
+  return string.format('@%016.0f', moment) .. element
+end
+
+-- All operations but the two that nearly all are; made only for a batch that has some.
+local function make_others() return {
   -- group, addresses and channels to leave out (each between blanks), keep, element
   g = { 4, to_group },
   -- group, address, channel
@@ -183,13 +232,13 @@ local operations = {
   l = { 3, leave },
   -- group, address, channel, keep, element: a membership that its owner does not know yet
   f = { 5, function(group, address, channel, keep, element)
-    local verdict = to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamp .. element)
+    local verdict = to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamped(element))
     return verdict == 0 and join(group, address, channel) or verdict
   end },
   -- group, address, channel, keep, element: the end of one
   d = { 5, function(group, address, channel, keep, element)
     leave(group, address, channel)
-    return to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamp .. element)
+    return to_inbox(address, '*', MAX_INBOX_MESSAGES, keep, stamped(element))
   end },
   -- group, channel, milliseconds until it lapses, capacity
   u = { 4, function(group, channel, lapse, capacity)
@@ -210,6 +259,7 @@ local operations = {
     local key = prefix .. '{i:' .. address .. '}:paused'
     redis.call('SADD', key, channel)
     redis.call('PEXPIRE', key, keep)
+    inbox_at(address).has_paused = true
     return 0
   end },
   -- address, channel
@@ -232,17 +282,33 @@ local operations = {
   s = { 0, function() return moment end },
   -- name
   x = { 1, function(name)
-    return redis.call('DEL', prefix .. '{c:' .. name .. '}')
+    local list = prefix .. '{c:' .. name .. '}'
+    lengths[list] = nil
+    return redis.call('DEL', list)
   end },
-}
+} end
 
-local verdicts = { now }
+local verdicts, others = { now }, nil
 local at = 2
 while at <= #ARGV do
-  local operation = operations[ARGV[at]]
-  local size = operation[1]
-  verdicts[#verdicts + 1] = operation[2](unpack(ARGV, at + 1, at + size))
-  at = at + 1 + size
+  local letter = ARGV[at]
+  local verdict
+  if letter == 'a' then
+    -- address, channel, capacity, keep, element
+    local capacity = tonumber(ARGV[at + 3])
+    verdict = to_inbox(ARGV[at + 1], ARGV[at + 2], capacity, ARGV[at + 4], ARGV[at + 5])
+    at = at + 6
+  elseif letter == 'c' then
+    -- name, capacity, keep, element
+    verdict = to_channel(ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4])
+    at = at + 5
+  else
+    others = others or make_others()
+    local size, run = unpack(others[letter])
+    verdict = run(unpack(ARGV, at + 1, at + size))
+    at = at + 1 + size
+  end
+  verdicts[#verdicts + 1] = verdict
 end
-write_counts()
+write_all()
 return verdicts
