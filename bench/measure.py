@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +13,12 @@ from typing import NamedTuple
 from bench.load import Client
 from bench.machine import BenchError
 from bench.servers import Running, Server, started
+from bench.yardstick import Yardstick
+
+#: Of so many rounds for one, `Bench.quietest` keeps those in which the machine was fastest.
+QUIET_FACTOR = 8
+#: Such rounds are short: the machine does not stay as it is for long.
+QUIET_SECONDS = 1.0
 
 #: Values of one figure by subject, one a round.
 Series = dict[str, list[float]]
@@ -37,6 +43,12 @@ class Rounds:
         self.values.setdefault(subject, []).append(sample.value)
         if sample.cpu_microseconds is not None:
             self.cpu.setdefault(subject, []).append(sample.cpu_microseconds)
+
+    def keep(self, rounds: Collection[int]) -> None:
+        """Forget all rounds but these, by their numbers from 0."""
+        for series in (self.values, self.cpu):
+            for subject, values in series.items():
+                series[subject] = [value for at, value in enumerate(values) if at in rounds]
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class Outcome:
     figures: list[Figure] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, what: str, unit: str, rounds: Rounds) -> None:
         """Keep a figure of several subjects."""
@@ -163,6 +176,9 @@ class Bench:
     options: Options
     outcome: Outcome = field(default_factory=Outcome)
 
+    def __post_init__(self) -> None:
+        self._yardstick = Yardstick((self.options.server_core, self.options.client_core))
+
     @property
     def client(self) -> Client:
         """The pinned client."""
@@ -195,15 +211,60 @@ class Bench:
         result = Rounds()
         names = list(subjects)
         for number in range(rounds or self.options.rounds):
-            start = number % max(1, len(names))
-            for name in names[start:] + names[:start]:
-                try:
-                    result.add(name, subjects[name]())
-                except BenchError as error:
-                    self.note_failure(str(error))
-                    names.remove(name)
+            self._measure_round(number, names, subjects, result)
             tell(".")
         return result
+
+    def quietest(
+        self, what: str, subjects: Mapping[str, Callable[[], Sample]], beside: Sequence[Rounds] = ()
+    ) -> Rounds:
+        """As `interleave`, but many short rounds, of which those count that nothing disturbed.
+
+        Which they are is said by the yardstick, before and after each round, and not by what
+        was measured in it.
+
+        Args:
+            what: For the note on it.
+            beside: What the subjects add to as well, once a round.
+        """
+        result = Rounds()
+        names = list(subjects)
+        yardstick = self._yardstick
+        lengths: list[float] = []
+        before = yardstick.measure()
+        for number in range(QUIET_FACTOR * self.options.rounds):
+            self._measure_round(number, names, subjects, result)
+            after = yardstick.measure()
+            lengths.append(max(before, after))
+            before = after
+            if number % QUIET_FACTOR == 0:
+                tell(".")
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        kept = order[: self.options.rounds]
+        for rounds in (result, *beside):
+            rounds.keep(kept)
+        least, most = (lengths[at] / yardstick.best for at in (kept[0], kept[-1]))
+        usual = statistics.median(lengths) / yardstick.best
+        self.outcome.notes.append(
+            f"{what}: the {len(kept)} quietest of {len(lengths)} rounds of {QUIET_SECONDS:g} s; "
+            f"the yardstick took {least:.2f} to {most:.2f} times its best, else {usual:.2f} times"
+        )
+        return result
+
+    def _measure_round(
+        self,
+        number: int,
+        names: list[str],
+        subjects: Mapping[str, Callable[[], Sample]],
+        result: Rounds,
+    ) -> None:
+        start = number % max(1, len(names))
+        for name in names[start:] + names[:start]:
+            try:
+                result.add(name, subjects[name]())
+            except BenchError as error:
+                self.note_failure(str(error))
+                names.remove(name)
 
     def compare_http(self, what: str, path: str, up: list[Running], connections: int) -> Rounds:
         """Requests a second of each server, after a second of warming up."""

@@ -55,6 +55,9 @@ def as_markdown(
     ]
     for outcome in outcomes.values():
         lines += [_figure_row(figure) for figure in outcome.figures]
+    notes = [note for outcome in outcomes.values() for note in outcome.notes]
+    if notes:
+        lines += ["", *(f"- {note}." for note in notes)]
     failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
     if failures:
         lines += ["", "Went wrong:", ""]

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from bench.machine import BENCH, BUILD, BenchError
-from bench.measure import AtLeast, AtMost, Bench, Rounds, Sample
+from bench.measure import QUIET_SECONDS, AtLeast, AtMost, Bench, Rounds, Sample
 from bench.servers import PROCESSES, TXCHANNELS, Running, Server, cpu_seconds_of, started
 
 OURS = PROCESSES.name
 THREADS = TXCHANNELS.name
-HOP_ROUNDS = 2000
+HOPS = 1000
 SOCKETS = 1000
 SENDS = 20
 GROUP = "fan"
@@ -100,7 +100,7 @@ def hop(bench: Bench) -> None:
         return Sample(statistics.median(times) / 1e6)
 
     with bench.noting_failures():
-        rounds = bench.interleave({OURS: median})
+        rounds = bench.quietest("hop over the Unix socket", {OURS: median}, [slow])
         bench.outcome.add("hop over the Unix socket: median", "ms", rounds)
         bench.outcome.add("hop over the Unix socket: 99th percentile", "ms", slow)
         claim = "hop over the Unix socket: median"
@@ -146,8 +146,8 @@ def _compare_http(
 
     bench.warm_up({server.name: partial(rate, server, 1.0) for server in up})
     daemon.values.clear()
-    seconds = bench.options.seconds
-    rounds = bench.interleave({server.name: partial(rate, server, seconds) for server in up})
+    rates = {server.name: partial(rate, server, QUIET_SECONDS) for server in up}
+    rounds = bench.quietest(what, rates, [daemon])
     bench.outcome.add(what, "requests/s", rounds)
     return rounds
 
@@ -170,7 +170,7 @@ def _send_from_outside(server: Running, path: str) -> dict[str, list[float]]:
 
 def _hop_times(bench: Bench) -> list[int]:
     cores = [str(bench.options.server_core), str(bench.options.client_core)]
-    command = [sys.executable, str(BENCH / "local_hop.py"), str(HOP_ROUNDS), *cores]
+    command = [sys.executable, str(BENCH / "local_hop.py"), str(HOPS), *cores]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         times: list[int] = json.loads(done.stdout)

@@ -18,13 +18,13 @@ from typing import Any
 
 from bench import counters
 from bench.machine import BENCH, BUILD, BenchError, free_port_pair
-from bench.measure import AtLeast, AtMost, Bench, Rounds, Sample
+from bench.measure import QUIET_SECONDS, AtLeast, AtMost, Bench, Rounds, Sample
 from bench.servers import FRONT, REDIS, TXCHANNELS, UVICORN, WORKER, Running, Server, started
 
 OURS = TXCHANNELS.name
 #: Requests a second of Daphne 1.4 with asgi_redis and two workers, on such a machine.
 ORIGINAL = 540
-HOP_ROUNDS = 2000
+HOPS = 1000
 WARM_UP_SENDS = 1
 #: Members on each of two daemons, in the small case.
 FEW = 50
@@ -36,8 +36,8 @@ def hello(bench: Bench) -> None:
     """The hello view on another host: one daemon without workers, and one worker."""
     with bench.noting_failures(), _front_and_worker(bench) as front:
         for connections in (8, 64):
-            rates, medians = _load(bench, front, connections)
             what = f"hello through Redis, {connections} connections"
+            rates, medians = _load(bench, what, front, connections)
             bench.outcome.add(what, "requests/s", rates)
             bench.outcome.add(f"{what}: median", "ms", medians)
             check = bench.outcome.check_value
@@ -56,7 +56,7 @@ def hop(bench: Bench) -> None:
         return Sample(statistics.median(times) / 1e6)
 
     with bench.noting_failures(), started(REDIS, bench.options.both_cores) as redis:
-        rounds = bench.interleave({OURS: partial(median, redis)})
+        rounds = bench.quietest("hop through Redis", {OURS: partial(median, redis)}, [slow])
         bench.outcome.add("hop through Redis: median", "ms", rounds)
         bench.outcome.add("hop through Redis: 99th percentile", "ms", slow)
         bench.outcome.check_value("hop through Redis: median", rounds, OURS, "ms", AtMost(0.5))
@@ -126,7 +126,7 @@ def _front_and_worker(bench: Bench) -> Iterator[Running]:
             yield running
 
 
-def _load(bench: Bench, front: Running, connections: int) -> tuple[Rounds, Rounds]:
+def _load(bench: Bench, what: str, front: Running, connections: int) -> tuple[Rounds, Rounds]:
     """Requests a second, and the median times of their answers in milliseconds."""
     medians = Rounds()
 
@@ -139,12 +139,12 @@ def _load(bench: Bench, front: Running, connections: int) -> tuple[Rounds, Round
 
     bench.warm_up({OURS: partial(rate, 1.0)})
     medians.values.clear()
-    return bench.interleave({OURS: partial(rate, bench.options.seconds)}), medians
+    return bench.quietest(what, {OURS: partial(rate, QUIET_SECONDS)}, [medians]), medians
 
 
 def _hop_times(bench: Bench, redis: Running) -> list[int]:
     cores = [str(bench.options.server_core), str(bench.options.client_core)]
-    command = [sys.executable, str(BENCH / "hop.py"), _url(redis), str(HOP_ROUNDS), *cores]
+    command = [sys.executable, str(BENCH / "hop.py"), _url(redis), str(HOPS), *cores]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         times: list[int] = json.loads(done.stdout)
@@ -152,10 +152,8 @@ def _hop_times(bench: Bench, redis: Running) -> list[int]:
         raise BenchError("hop: a message did not arrive") from error
     except ValueError as error:
         raise BenchError(f"hop: {done.stderr[-300:]!r}") from error
-    if len(times) != HOP_ROUNDS:
-        raise BenchError(
-            f"hop: {len(times)} of {HOP_ROUNDS} messages arrived: {done.stderr[-300:]}"
-        )
+    if len(times) != HOPS:
+        raise BenchError(f"hop: {len(times)} of {HOPS} messages arrived: {done.stderr[-300:]}")
     return times
 
 
