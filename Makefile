@@ -6,6 +6,8 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 EXAMPLE ?= chat
 # Passed on: `make test ARGS="-k handshake -x"`, `make demo ARGS="--port=8080"`.
 ARGS ?=
+# Test files that run at a time; most of a test's time is spent waiting for other programs.
+JOBS ?= 4
 
 .PHONY: help venv demo docs test lint format matrix bench clean
 .DEFAULT_GOAL := help
@@ -49,7 +51,7 @@ test: $(VENV)/development.stamp ## Run the tests
 	@.ci/system-packages "the browser tests are skipped" chromium chromium-driver fonts-liberation
 	@.ci/system-packages "the tests that need Redis itself are skipped" redis-server
 	@.ci/system-packages "systemd's units are not read by systemd" systemd
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/development.stamp ## Check style, types, and which room imports which
 	$(BIN)/ruff check .

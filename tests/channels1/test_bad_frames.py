@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.channels1.rough import WAIT, Rough, close_code, open_socket
 
@@ -94,7 +96,8 @@ def test_text_that_is_no_utf_8_closes_with_1007(site: Rough, path: str) -> None:
     """The protocol sees to that (RFC 6455, section 8.1): no consumer is given it."""
     told = site.settle()
     with open_socket(site, path) as client, open_socket(site, "/receive/") as neighbour:
-        client.send([b"\xc3", b"("], text=True)
+        with contextlib.suppress(ConnectionClosed):  # perhaps before the last, empty piece is out
+            client.send([b"\xc3", b"("], text=True)
         assert close_code(client) == INCONSISTENT
         neighbour.send("still here")
         assert neighbour.recv(WAIT) == "still here"
