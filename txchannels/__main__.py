@@ -6,17 +6,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from txchannels.asking import ASK_SECONDS, ask_site, make_layer, socket_path
+from txchannels.asking import ASK_SECONDS, ask_site, make_layer, socket_name, socket_path
 from txchannels.errors import ConfigurationError, LayerError
 from txchannels.layers.ipc.layer import own_path
 from txchannels.layers.ipc.places import module_place
 from txchannels.layers.ipc.sockets import default_path, dial
-from txchannels.options import build_settings
+from txchannels.options import DAEMON, WORKER, build_settings
 
 __all__ = ["main"]
 
@@ -24,8 +24,8 @@ ENVIRONMENT: Final = "DJANGO_SETTINGS_MODULE"
 
 #: What to do where no daemon can be asked.
 _ASKABLE: Final = (
-    "twistd channels can be told when it runs with --processes, by the same user; "
-    "one with another --socket is named with --socket"
+    "twistd channels can be told when it runs with --processes, by the same user, and so can "
+    "channels-worker; one with another --socket is named with --socket"
 )
 
 
@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--socket", help="the daemon's Unix socket, as its --socket names it")
     parser.add_argument("--settings", help="the daemon's settings module, to find its socket by")
+    parser.add_argument(
+        "--daemon",
+        choices=(DAEMON, WORKER),
+        help="which of twistd's commands it is, where both run with these settings",
+    )
     parser.add_argument("--layer", default="", help="the layer's alias, as its --layer names it")
     parser.add_argument(
         "--pythonpath",
@@ -80,34 +85,85 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _find(options: argparse.Namespace) -> str:
-    """Where the socket is of the daemon with these settings."""
+    """Where the socket is of the daemon with these settings.
+
+    Raises: LayerError: There are two.
+    """
     module = options.settings or os.environ[ENVIRONMENT]
-    named_by = "--settings" if options.settings else ENVIRONMENT
     folders = [str(Path(folder).absolute()) for folder in options.pythonpath]
     place = module_place(module, folders)
+    commands = [options.daemon] if options.daemon else [DAEMON, WORKER]
+    # It may have started before the settings could be read, or they cannot be read now.
+    paths = {command: _usual(module, command, place) for command in commands}
+    fault = None
     try:
-        facts = ask_site(module, options.layer, folders, ASK_SECONDS, named_by)
-        settings = build_settings({"layer": options.layer or None}, facts.options or {})
-        layer = make_layer(facts, settings.layer, place)
-        path = socket_path(layer, settings.processes.socket, module, place)[0]
-        return _guess(path, *_usual(module, place))  # it may have started before they could be read
+        named = _named(options, module, folders, place)
+        paths = {command: [named(command), *those] for command, those in paths.items()}
     except ConfigurationError as error:
-        path = _guess(*_usual(module, place))
+        fault = error
+    path = _choose(module, paths)
+    if fault is not None:
         sys.stderr.write(
-            f"txchannels: {error}. So its socket may be another than {path}; "
+            f"txchannels: {fault}. So its socket may be another than {path}; "
             "--socket names it in any case\n"
         )
-        return path
+    return path
 
 
-def _usual(module: str, place: str) -> tuple[str, str]:
+def _named(
+    options: argparse.Namespace, module: str, folders: Sequence[str], place: str
+) -> Callable[[str], str]:
+    """Where the daemon of a command is as the settings have it now.
+
+    Raises: ConfigurationError: They cannot be read, or do not work.
+    """
+    named_by = "--settings" if options.settings else ENVIRONMENT
+    facts = ask_site(module, options.layer, folders, ASK_SECONDS, named_by)
+    settings = build_settings({"layer": options.layer or None}, facts.options or {})
+    layer = make_layer(facts, settings.layer, place)
+    own = settings.processes.socket
+
+    def named(command: str) -> str:
+        return socket_path(layer, own, socket_name(module, command), place)[0]
+
+    named(DAEMON)  # may say what is wrong
+    return named
+
+
+def _usual(module: str, command: str, place: str) -> list[str]:
     """Where the daemon of these settings is when nobody names a path: with any layer, with IPC."""
-    return default_path(module, place), own_path(place)
+    path = default_path(socket_name(module, command), place)
+    return [path, own_path(place)] if command == DAEMON else [path]
 
 
-def _guess(*paths: str) -> str:
-    """The first of them where there is a socket; where there is none, the first."""
-    return next((path for path in paths if Path(path).is_socket()), paths[0])
+def _choose(module: str, paths: Mapping[str, Sequence[str]]) -> str:
+    """The one of *paths*, by command, where a daemon is; if none is, where one should be.
+
+    Raises: LayerError: There are two.
+    """
+    serving = {
+        command: path
+        for command, those in paths.items()
+        if (path := next(filter(_is_served, those), None)) is not None
+    }
+    if len(set(serving.values())) > 1:
+        shown = " and ".join(f"twistd {command} ({path})" for command, path in serving.items())
+        which = " or ".join(f"--daemon={command}" for command in serving)
+        raise LayerError(f"{shown} both run with {module}: say which, with {which}")
+    every = [path for those in paths.values() for path in those]
+    left = (path for path in every if Path(path).is_socket())
+    return next(iter(serving.values()), None) or next(left, every[0])
+
+
+def _is_served(path: str) -> bool:
+    """Whether a daemon answers there; a socket may be left of one that was killed."""
+    if not Path(path).is_socket():
+        return False
+    try:
+        dial(path).close()
+    except LayerError:
+        return False
+    return True
 
 
 def _ask(path: str, order: str, seconds: float) -> Any:
@@ -138,7 +194,10 @@ def _show_status(status: dict[str, Any], *, is_json: bool) -> None:
 
 
 def _describe(status: dict[str, Any]) -> Iterator[str]:
-    yield f"txchannels {status['version']}, process {status['pid']}: {status['status']}"
+    yield (
+        f"txchannels {status['version']}, {status['command']}, process {status['pid']}: "
+        f"{status['status']}"
+    )
     for worker in status["workers"]:
         yield (
             f"  {worker['name']} ({worker['pid']}): {worker['done']} messages done, "

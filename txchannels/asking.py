@@ -17,9 +17,18 @@ from msgpack import unpackb
 from txchannels.errors import ConfigurationError
 from txchannels.layers.ipc.layer import IPCLayer, own_path
 from txchannels.layers.ipc.sockets import default_path
+from txchannels.options import DAEMON
 from txchannels.plain import from_plain
 
-__all__ = ["ASK_SECONDS", "Facts", "SiteFault", "ask_site", "make_layer", "socket_path"]
+__all__ = [
+    "ASK_SECONDS",
+    "Facts",
+    "SiteFault",
+    "ask_site",
+    "make_layer",
+    "socket_name",
+    "socket_path",
+]
 
 MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
 
@@ -198,12 +207,17 @@ def _config(backend: Any, facts: Facts, place: str) -> Mapping[str, Any]:
     return config
 
 
+def socket_name(module: str, command: str) -> str:
+    """What the socket of *command* with the settings *module* is called: both may run here."""
+    return module if command == DAEMON else f"{module}-worker"
+
+
 def socket_path(layer: Any, own: str, name: str, place: str) -> tuple[str, str | None]:
     """Where a daemon with worker processes has its Unix socket, and who has named that place.
 
     Args:
         own: What ``--socket`` or ``TXCHANNELS['SOCKET']`` says, if anything.
-        name: The site's, for a path that nobody has named.
+        name: As `socket_name` gives it, for a path that nobody has named.
         place: Where its settings are, for the same; see `places.module_place`.
 
     Raises: ConfigurationError: The layer and *own* name two places.

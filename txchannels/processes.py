@@ -6,7 +6,6 @@ The daemon loads no code of the site. What it has to know of it, it is told by t
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -28,8 +27,9 @@ from txchannels.settings import Settings
 from txchannels.workers.interfaces import WorkerEvents, WorkerProcess
 from txchannels.workers.process import Program
 from txchannels.workers.supervisor import Outcome, Supervisor
+from txchannels.working import worker_orders
 
-__all__ = ["FleetService", "SocketService", "refuse_orders", "serve_hub", "soon_in"]
+__all__ = ["FleetService", "SocketService", "refuse_orders", "serve_hub"]
 
 log = Logger()
 
@@ -62,22 +62,6 @@ def serve_hub(reactor: Any, layer: Any, face: Any) -> Served:
     is_local = type(face).__module__ == "txchannels.layers.reactor"
     in_thread = _run_now if is_local else partial(_run_in_thread, reactor, _Threads(reactor))
     return Served(hub, face, layer.blocking, reactor, in_thread)
-
-
-def soon_in(reactor: Any) -> Callable[[Callable[[], None]], object]:
-    """What `callFromThread` does, without a wake-up where it is the reactor that calls.
-
-    Without worker threads, nearly all that crosses to the reactor comes from it.
-    """
-    own_thread = threading.get_ident()
-
-    def soon(call: Callable[[], None]) -> None:
-        if threading.get_ident() == own_thread:
-            reactor.callLater(0, call)
-        else:
-            reactor.callFromThread(call)
-
-    return soon
 
 
 def _run_now(call: Callable[[], Any], tell: Callable[[Any], None]) -> None:
@@ -336,15 +320,7 @@ class FleetService(Service):
 
     def use(self, settings: Settings) -> None:
         """Start processes with these settings from now on."""
-        workers = settings.workers
-        self._orders |= {
-            "threads": workers.threads,
-            "idle_seconds": workers.idle_seconds,
-            "switch_interval_seconds": workers.switch_interval_seconds,
-            "only_channels": list(workers.only_channels),
-            "exclude_channels": list(workers.exclude_channels),
-            "root_path": settings.http.root_path,
-        }
+        self._orders |= worker_orders(settings)
 
     def reload(self) -> Deferred[Outcome]:
         """A Deferred of how a reload goes."""

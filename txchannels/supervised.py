@@ -23,6 +23,7 @@ from txchannels.asking import (
     SiteFault,
     ask_site,
     make_layer,
+    socket_name,
     socket_path,
 )
 from txchannels.command import Command
@@ -35,18 +36,17 @@ from txchannels.layers.ipc.server import Peer
 from txchannels.layers.memory import MemoryLayer
 from txchannels.lifecycle import Stop
 from txchannels.listening import ServerService, make_site, open_access_log
-from txchannels.options import DAEMON, WORKER, build_settings
+from txchannels.options import DAEMON, OPTIONS, WORKER, build_settings, lasting_keys
 from txchannels.processes import (
     FIRST_OF_CLIENTS,
     FleetService,
     SocketService,
     serve_hub,
-    soon_in,
 )
 from txchannels.settings import Settings
 from txchannels.watching import Watch
 from txchannels.workers.supervisor import Outcome
-from txchannels.working import LayerService
+from txchannels.working import LayerService, soon_in
 
 __all__ = ["Supervised", "build"]
 
@@ -128,7 +128,7 @@ class Supervised(Command):
         self._check_layer(layer)
         face = _serve(layer, reactor)
         self._served = serve_hub(reactor, layer, face)
-        name = facts.settings_module if command == DAEMON else f"{facts.settings_module}-worker"
+        name = socket_name(facts.settings_module, command)
         path, setting = socket_path(layer, settings.processes.socket, name, self._place)
         socket = SocketService(self._served, path, setting, self._told)
         self._access_log = open_access_log(settings.access_log) if command == DAEMON else None
@@ -140,10 +140,9 @@ class Supervised(Command):
         self._layer_service = LayerService(reactor, face, stop, self._messages_lost)
         orders = {
             "settings": given.get("settings"),  # or the environment, which they have, too
-            "layer": settings.layer,
             "pythonpath": _folders(given),
-            "root_path": settings.http.root_path,
             "socket": path,
+            "command_line": (command, _options(given)) if is_provisional else None,
         }
         self.fleet = FleetService(
             reactor,
@@ -239,15 +238,24 @@ class Supervised(Command):
         """The settings can be read at last: use the layer and the limits that they name."""
         try:
             settings = build_settings(self._given, facts.options or {}, self._command)
+            if self._command == DAEMON:
+                settings = fit_to_file_limit(settings)
             layer = make_layer(facts, settings.layer, self._place)
             self._check_layer(layer)
         except ConfigurationError as error:
             log.critical("{error}; mend it, and restart the daemon", error=error)
             return
+        if keys := lasting_keys(facts.options or {}, self._settings, settings, self._command):
+            log.warn(
+                "TXCHANNELS could not be read when the daemon started: what it says of {keys} "
+                "is used when it is restarted",
+                keys=", ".join(keys),
+            )
         # What came while the workers were starting waits where nobody will look for it.
         for channel in FIRST_OF_CLIENTS:
             self._served.hub.expire_all(channel)
         self.fleet.use(settings)
+        self.fleet.order(command_line=None)
         if isinstance(layer, MemoryLayer):
             layer = MemoryLayer(**(facts.config or {}))
         face = _serve(layer, self._reactor)
@@ -294,6 +302,7 @@ class Supervised(Command):
         supervisor = self.fleet.supervisor
         return {
             "version": __version__,
+            "command": self._command,
             "pid": os.getpid(),
             "status": self.status(),
             "generation": supervisor.generation,
@@ -302,8 +311,17 @@ class Supervised(Command):
             "recycled": supervisor.recycled,
             "lost": supervisor.lost,
             "connections": 0 if self.site is None else self.site.connections,
+            "late": 0 if self.site is None else len(self.site.late),
+            "late_lost": 0 if self.site is None else self.site.late.lost,
+            "delayed_sent": self._delay.sent,
+            "delayed_lost": self._delay.lost,
             "workers": self.fleet.describe(),
         }
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line says, but for what is no setting."""
+    return {one.name: given[one.name] for one in OPTIONS if one.name in given}
 
 
 def _folders(given: Mapping[str, Any]) -> list[str]:

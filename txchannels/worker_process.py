@@ -230,7 +230,8 @@ class Program:
         """
         from txchannels.django import bootstrap
         from txchannels.django.facts import describe_settings, source_files
-        from txchannels.working import select_channels
+        from txchannels.options import build_settings
+        from txchannels.working import select_channels, worker_orders
 
         for path in reversed(orders["pythonpath"]):
             sys.path.insert(0, path)
@@ -239,7 +240,10 @@ class Program:
             from txchannels.django.devserver import Development
 
             code = Development(orders["development"])
-        code.load_settings(orders["settings"])
+        own = code.load_settings(orders["settings"])
+        if orders["command_line"] is not None:  # the daemon has not been able to read them
+            command, given = orders["command_line"]
+            orders = {**orders, **worker_orders(build_settings(given, own, command))}
         layer = AttachedLayer(self._link, orders["group_expiry"], orders["socket"])
         site = code.load_layer(orders["layer"], orders["root_path"], layer, self._consumer_found)
         code.check_site()

@@ -13,11 +13,12 @@ from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.threadable import isInIOThread
 
 from txchannels.errors import ConfigurationError, LayerError
 from txchannels.lifecycle import Stop, give_up
 from txchannels.messages import GAP_CHANNEL, Gap
-from txchannels.settings import WorkerSettings
+from txchannels.settings import Settings, WorkerSettings
 from txchannels.workers.concurrency import Concurrency
 from txchannels.workers.pace import Pace
 from txchannels.workers.pool import Pool
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 
     from txchannels.django.bootstrap import LoadedSite
 
-__all__ = ["LayerService", "WorkerService", "join_layer", "select_channels"]
+__all__ = [
+    "LayerService",
+    "WorkerService",
+    "join_layer",
+    "select_channels",
+    "soon_in",
+    "worker_orders",
+]
 
 log = Logger()
 
@@ -43,9 +51,24 @@ def join_layer(loaded: LoadedSite, reactor: Any, *, is_daemon: bool = False) -> 
     """
     layer = loaded.layer
     join = layer.serve if is_daemon and hasattr(layer, "serve") else layer.reactor
-    face = join(reactor.callFromThread, reactor)
+    face = join(soon_in(reactor), reactor)
     loaded.layer_joined()
     return face
+
+
+def soon_in(reactor: Any) -> Callable[[Callable[[], None]], object]:
+    """What `callFromThread` does, without a wake-up where it is the reactor that calls.
+
+    Much of what crosses to the reactor comes from it, if its own threads are not who answers.
+    """
+
+    def soon(call: Callable[[], None]) -> None:
+        if isInIOThread():
+            reactor.callLater(0, call)
+        else:
+            reactor.callFromThread(call)
+
+    return soon
 
 
 class LayerService(Service):
@@ -214,6 +237,20 @@ def select_channels(channels: Collection[str], settings: WorkerSettings) -> froz
         excluded = ", ".join(settings.exclude_channels)
         raise ConfigurationError("--exclude-channels", excluded, f"leaves no channel; {there_are}")
     return selected
+
+
+def worker_orders(settings: Settings) -> dict[str, Any]:
+    """What *settings* say of a worker process, as it is told: see `txchannels.worker_process`."""
+    workers = settings.workers
+    return {
+        "layer": settings.layer,
+        "root_path": settings.http.root_path,
+        "threads": workers.threads,
+        "idle_seconds": workers.idle_seconds,
+        "switch_interval_seconds": workers.switch_interval_seconds,
+        "only_channels": list(workers.only_channels),
+        "exclude_channels": list(workers.exclude_channels),
+    }
 
 
 def _matches(channel: str, globs: Collection[str]) -> bool:

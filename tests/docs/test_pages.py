@@ -70,7 +70,7 @@ def test_options_in_quotes_exist():
     ours = {
         option.name for command in ("channels", "channels-worker") for option in options_of(command)
     }
-    ours |= {"settings", "pythonpath", "check", "version", "help", "json", "timeout"}
+    ours |= {"settings", "pythonpath", "check", "version", "help", "json", "timeout", "daemon"}
     for page in (
         "running.md",
         "processes.md",

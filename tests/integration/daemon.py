@@ -104,6 +104,7 @@ class Daemon:
             command = ["sh", "-c", f'ulimit -n {self.max_files}; exec "$@"', "sh", *command]
         if self.passed:
             command = [sys.executable, "-c", _ACTIVATE, *map(str, self.passed), *command]
+        self._reader = threading.Thread(target=self._read_log)
         self.process = subprocess.Popen(
             [*self.prefix, *command],
             pass_fds=self.passed,
@@ -115,15 +116,14 @@ class Daemon:
             text=True,
             errors="backslashreplace",
         )
-        self._reader = threading.Thread(target=self._read_log)
-        self._reader.start()
         try:
+            self._reader.start()
             line = self.wait_for(until)
+            if LISTENING in line:
+                self.port = int(line.rstrip().rstrip("/").rpartition(":")[2])
         except BaseException:
             self.kill()
             raise
-        if LISTENING in line:
-            self.port = int(line.rstrip().rstrip("/").rpartition(":")[2])
         return self
 
     def _read_log(self) -> None:
@@ -202,7 +202,10 @@ class Daemon:
     def wait(self, seconds: float = WAIT_SECONDS) -> int:
         """Wait for its end; returns the exit code."""
         code = self.process.wait(seconds)
-        self._reader.join(seconds)
+        if self._reader.ident is not None:
+            self._reader.join(seconds)
+        elif self.process.stdout is not None:  # the thread that closes it could not be started
+            self.process.stdout.close()
         return code
 
     def stop(self, number: int = signals.SIGTERM, seconds: float = WAIT_SECONDS) -> int:

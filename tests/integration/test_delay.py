@@ -211,6 +211,36 @@ def test_a_reload_brings_the_app(site: Site, tmp_path: Path) -> None:
         assert daemon.stop(seconds=WAIT) == 0
 
 
+def test_the_status_says_how_many_were_sent_and_lost(site: Site) -> None:
+    path = site.folder / "d.sock"
+
+    def counts() -> tuple[int, int]:
+        shown = subprocess.run(
+            [sys.executable, "-m", "txchannels", "status", "--json", f"--socket={path}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=WAIT,
+        )
+        status = json.loads(shown.stdout)
+        assert (status["command"], status["late"], status["late_lost"]) == ("channels", 0, 0)
+        return status["delayed_sent"], status["delayed_lost"]
+
+    with site.daemon("--processes=1", "--threads=4", f"--socket={path}") as daemon:
+        daemon.wait_for("is ready, after", WAIT)
+        assert counts() == (0, 0)
+        site.fill(range(5))
+        site.sql(
+            f"INSERT INTO {TABLE} (due_date, channel_name, content, layer, key, claim) "
+            "VALUES ('2000-01-01 00:00:00', 'no channel', '{}', 'default', ?, '')",
+            uuid4().hex,
+        )
+        site.wait_for(range(5))
+        wait(lambda: counts() == (5, 1), "the clock has heard of all", WAIT)
+        assert daemon.stop(seconds=WAIT) == 0
+
+
 def test_a_worker_that_is_killed_stops_no_clock(site: Site) -> None:
     with site.daemon("--processes=1", "--threads=4") as daemon:
         order(daemon, FAR, count=3)

@@ -150,3 +150,100 @@ def test_who_asks_while_mended_settings_are_loaded_is_answered(tmp_path: Path) -
         assert daemon.stop() == 0
     finally:
         daemon.kill()
+
+
+#: What the daemon could not read when it started: another layer, and how the workers are to be.
+MENDED = """
+CHANNEL_LAYERS = {
+    %s
+    "other": {
+        "BACKEND": "txchannels.layers.memory.MemoryLayer",
+        "ROUTING": "supervised_site.routing.routing",
+        "CONFIG": {"channel_capacity": {"http.*": 7}},
+    },
+}
+TXCHANNELS = {
+    "LAYER": "other",
+    "ROOT_PATH": "/shop",
+    "EXCLUDE_CHANNELS": ["websocket.disconnect"],
+    "MAX_MESSAGES": 1000,
+}
+"""
+UNUSED = '"default": {"BACKEND": "txchannels.layers.memory.MemoryLayer", "ROUTING": []},'
+TELL_PREFIX = """
+from django.urls import get_script_prefix
+
+
+def tell_prefix(message):
+    message.reply_channel.send({"text": get_script_prefix()})
+
+
+routing.insert(0, route("websocket.receive", tell_prefix, path="^/version$"))
+"""
+
+
+@pytest.mark.parametrize("default", ["", UNUSED], ids=["alone", "beside another"])
+def test_all_that_mended_settings_say_of_workers_is_used_at_once(
+    tmp_path: Path, default: str
+) -> None:
+    site = Site(tmp_path)
+    good = (site.package / "settings.py").read_text()
+    site.append("routing.py", TELL_PREFIX)
+    site.edit("settings.py", "SECRET_KEY = (\n")
+    daemon = Supervised(site, processes=1).start()
+    try:
+        refuses(daemon)
+        site.edit("settings.py", f"{good}\n{MENDED % default}")
+        for generation in (2, 3):
+            daemon.reload()
+            answers(daemon)
+            with daemon.connect("version") as socket:
+                socket.send("")
+                assert socket.recv(WAIT) == "/shop/"
+            assert daemon.serving()[:2] == (1, generation)
+        assert not site.notes["disconnects"], "the workers were told not to run these"
+        assert "changed" not in daemon.log
+        assert "says of MAX_MESSAGES is used when it is restarted" in daemon.log
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
+
+
+def test_the_command_line_wins_over_mended_settings(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    good = (site.package / "settings.py").read_text()
+    site.append("routing.py", TELL_PREFIX)
+    site.edit("settings.py", "SECRET_KEY = (\n")
+    daemon = Supervised(site, "--layer=default", "--root-path=/mine", processes=1).start()
+    try:
+        refuses(daemon)
+        layers = "CHANNEL_LAYERS['other'] = {**CHANNEL_LAYERS['default'], 'ROUTING': []}"
+        own = {"LAYER": "other", "ROOT_PATH": "/shop"}
+        site.edit("settings.py", f"{good}\n{layers}\nTXCHANNELS = {own}\n")
+        daemon.reload()
+        answers(daemon)
+        with daemon.connect("version") as socket:
+            socket.send("")
+            assert socket.recv(WAIT) == "/mine/"
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
+
+
+def test_options_that_cannot_work_are_mended_by_a_reload_too(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    good = (site.package / "settings.py").read_text()
+    site.edit("settings.py", "SECRET_KEY = (\n")
+    daemon = Supervised(site, processes=1).start()
+    try:
+        refuses(daemon)
+        site.edit("settings.py", f"{good}\nTXCHANNELS = {{'THREADS': 'many'}}\n")
+        failed = site.order("reload")
+        assert failed.returncode == 1
+        assert "TXCHANNELS['THREADS'] 'many'" in failed.stderr
+        site.edit("settings.py", f"{good}\nTXCHANNELS = {{'THREADS': 2}}\n")
+        daemon.reload()
+        answers(daemon)
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()

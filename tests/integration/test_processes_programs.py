@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.supervised import SETTINGS, WAIT, Site, Supervised
+from tests.servers import RedisServer
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +169,57 @@ def test_a_daemon_is_found_where_its_settings_say(tmp_path: Path) -> None:
     assert "when it runs with --processes" in said
 
 
+def test_a_worker_is_found_by_its_settings_and_told_from_a_daemon_beside_it(
+    tmp_path: Path, shared: Path
+) -> None:
+    site = Site(tmp_path)
+    with RedisServer() as server:
+        entry = {
+            "BACKEND": "txchannels.layers.redis.RedisLayer",
+            "CONFIG": {"hosts": [server.url]},
+        }
+        there = {
+            "XDG_RUNTIME_DIR": str(shared),
+            "RUNTIME_DIRECTORY": None,
+            "LAYER": json.dumps(entry),
+        }
+        worker = _by_itself(site, command="channels-worker", **there)
+        daemon = _by_itself(site, **there)
+        _own_socket(site, shared, f"{SETTINGS}-worker")
+        workers_path = site.socket
+        with worker:
+            code, said = _by_settings(site, "status", **there)
+            assert (code, f", channels-worker, process {worker.pid}: " in said) == (0, True), said
+            code, said = _by_settings(site, "reload", **there)
+            assert (code, said) == (0, "Reloaded: generation 2 runs\n")
+            _own_socket(site, shared, SETTINGS)
+            with daemon:
+                code, said = _by_settings(site, "reload", **there)
+                assert code == 1
+                assert said == (
+                    f"txchannels: twistd channels ({site.socket}) and twistd channels-worker "
+                    f"({workers_path}) both run with {SETTINGS}: say which, with "
+                    "--daemon=channels or --daemon=channels-worker\n"
+                )
+                for one in (daemon, worker):
+                    which = f"--daemon={one.command}"
+                    code, said = _by_settings(site, "status", which, **there)
+                    assert (code, f"process {one.pid}: " in said) == (0, True), said
+                site.edit("settings.py", "import no_such_library\n")
+                code, said = _by_settings(site, "status", "--daemon=channels-worker", **there)
+                assert (code, f"process {worker.pid}: " in said) == (0, True), said
+                site.mend("settings.py")
+                daemon.kill()
+            assert site.socket.is_socket(), "it was left behind"
+            code, said = _by_settings(site, "status", **there)
+            assert (code, f"process {worker.pid}: " in said) == (0, True), said
+            code, said = _by_settings(site, "status", "--daemon=channels", **there)
+            assert (code, "the daemon that has served there is gone" in said) == (1, True), said
+            worker._link = None
+            site.socket = workers_path
+            assert worker.stop() == 0
+
+
 def test_the_settings_name_the_layer_of_a_daemon_with_processes(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.append(
@@ -188,9 +240,9 @@ def test_the_settings_name_the_layer_of_a_daemon_with_processes(tmp_path: Path) 
 # Sites of one user whose settings have one name
 
 
-def _by_itself(site: Site, **there: str | None) -> Supervised:
+def _by_itself(site: Site, *, command: str = "channels", **there: str | None) -> Supervised:
     """A daemon that nobody tells where its socket is."""
-    daemon = Supervised(site, processes=1, environment=there)
+    daemon = Supervised(site, processes=1, environment=there, command=command)
     daemon.options.remove(f"--socket={site.socket}")
     return daemon
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.workers.supervised import FACTS, JITTER, World
+from txchannels.workers.worker import State
 
 
 def said(lines, level):
@@ -243,16 +244,75 @@ def test_of_broken_code_one_worker_at_a_time_is_tried_every_30_seconds():
     assert all(30 * JITTER <= seconds <= 30.2 for seconds in tried)
 
 
-def test_broken_ends_when_a_worker_is_ready_and_all_others_are_started():
-    world = World(3).start()
+def test_broken_ends_when_a_worker_is_ready_and_all_others_are_started_when_it_works():
+    world = World(4).start()
     fail_until_broken(world)
     world.advance(60)
     for process in world.starting[1:]:
         process.failed()
-    world.starting[0].ready()
+    first = world.starting[0].ready()
     assert world.broken == [True, False]
     assert not world.supervisor.is_broken
-    assert len(world.starting) == 2
+    assert world.starting == []
+    first.work()
+    world.advance(2)
+    assert "broken" not in world.supervisor.status()
+    world.advance(2)
+    assert len(world.starting) == 3
+    world.ready_all()
+    assert len(world.serving) == 4
+
+
+def quick_deaths_after_every_start(world, seconds):
+    """When workers were started meanwhile: all get ready, and die a second later."""
+    started = []
+    for _ in range(int(seconds * 10)):
+        before = len(world.spawned)
+        world.clock.advance(0.1)
+        started += [world.clock.seconds()] * (len(world.spawned) - before)
+        for process in world.serving:
+            if world.clock.seconds() - process.ready_at >= 1:
+                process.end()
+        for process in world.starting:
+            process.ready().ready_at = world.clock.seconds()
+    return started
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_broken_code_that_gets_ready_and_dies_is_tried_no_oftener(count, lines):
+    world = World(count).start()
+    quick_deaths_after_every_start(world, 120)
+    assert world.supervisor._health.is_condemned
+    quick_deaths_after_every_start(world, 600)  # all have waited longer and longer
+    started = quick_deaths_after_every_start(world, 1000)
+    assert 1000 / 34 - 1 <= len(started) <= 1000 / (30 * JITTER) + 1
+    assert len(said(lines, "critical")) == 1
+
+
+def test_while_an_old_worker_works_the_others_of_condemned_code_are_tried_one_at_a_time():
+    """It has imported the code before: that it works says nothing of what is there now."""
+    world = World(3).start()
+    slow = world.starting[0]
+    world.clock.advance(0.1)
+    for _ in range(40):
+        if world.supervisor.is_broken:
+            break
+        for process in world.starting:
+            if process is not slow:
+                process.ready().end()
+        world.clock.advance(0.5)
+    assert world.supervisor.is_broken
+    world.advance(1)
+    slow.ready()
+    world.advance(4)
+    slow.work()
+    others = [one for one in world.starting if one is not slow]
+    assert len(others) <= 1
+    world.advance(31)
+    assert len(world.starting) == 1
+    world.starting[0].ready().work()
+    world.advance(4)
+    assert len(world.starting) == 1
     world.ready_all()
     assert len(world.serving) == 3
 
@@ -338,6 +398,136 @@ def test_starts_that_fail_in_turn_with_others_are_not_in_a_row(lines):
         world.clock.advance(2)
     assert world.broken == []
     world.starting[0].ready()
+
+
+# Messages that kill
+
+
+def all_are_killed_by_a_message(world, seconds):
+    """Whoever begins dies of its first message, as long as a client goes on to send that."""
+    for _ in range(int(seconds * 10)):
+        for process in world.starting:
+            process.ready()
+        for process in world.serving:
+            process.end("killed by SIGSEGV", lost=1)
+        world.clock.advance(0.1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_a_message_that_kills_its_worker_does_not_make_code_broken_that_works(count, lines):
+    world = World(count).started()
+    world.serving[0].work()
+    all_are_killed_by_a_message(world, 290)
+    assert world.broken == []
+    assert said(lines, "critical") == []
+
+
+def test_nobody_waits_long_for_a_worker_after_messages_that_kill():
+    world = World(2).started()
+    world.serving[0].work()
+    all_are_killed_by_a_message(world, 120)
+    for _ in range(20):
+        all_are_killed_by_a_message(world, 0.1)
+        assert not world.serving
+        since = world.clock.seconds()
+        while not world.starting:
+            world.clock.advance(0.1)
+            assert world.clock.seconds() - since <= 1.2
+
+
+def test_one_that_only_dies_of_its_messages_is_waited_for_while_another_works():
+    """The others may have imported other code: this one would lose message after message."""
+    world = World(2).started()
+    good, bad = world.serving
+    starts = []
+    for _ in range(1800):
+        good.work()
+        world.clock.advance(0.1)
+        for process in world.starting:
+            starts.append(world.clock.seconds())
+            process.ready()
+        for process in world.serving:
+            if process is not good:
+                process.end(lost=1)
+    assert world.broken == []
+    assert len(starts) < 20
+
+
+def test_code_that_dies_of_its_first_message_everywhere_is_broken(lines):
+    world = World(2).started()
+    all_are_killed_by_a_message(world, 30)
+    assert world.broken[0] is True
+    assert len(said(lines, "critical")) == 1
+
+
+def test_what_was_done_long_ago_or_by_former_code_is_no_excuse():
+    for happens in ("time", "reload"):
+        world = World(2).started()
+        world.serving[0].work()
+        if happens == "time":
+            world.advance(301)
+            for process in world.serving:
+                process.end(lost=1)
+        else:
+            world.reload()
+            world.ready_all()
+            for process in world.spawned[:2]:
+                process.work()
+                process.end("exit code 0")
+        all_are_killed_by_a_message(world, 30)
+        assert world.broken, happens
+
+
+def test_deaths_between_messages_count_though_others_work():
+    world = World(1).started()
+    world.serving[0].work()
+    world.advance(2)
+    world.serving[0].end(lost=1)
+    for _ in range(8):
+        world.advance(5)
+        world.ready_all()
+        for process in world.serving:
+            process.end()
+    assert world.broken[0] is True
+
+
+# How they end
+
+
+@pytest.mark.parametrize("how", ["exit code 143", "killed by SIGTERM"])
+def test_an_end_by_sigterm_is_no_error_and_told_as_such(how, lines):
+    world = World(1).started()
+    world.serving[0].end(how)
+    assert said(lines, "error") == []
+    assert said(lines, "warn") == [
+        "Worker 1 of generation 1 (pid 1000) has been ended by SIGTERM from outside; "
+        "0 messages lost"
+    ]
+
+
+def test_an_exit_that_nobody_asked_for_is_told_as_such(lines):
+    world = World(1).started()
+    world.serving[0].end("exit code 0", lost=1)
+    assert any(
+        "has died: it exited by itself, exit code 0; 1 messages" in text
+        for text in said(lines, "error")
+    )
+
+
+def test_an_end_before_it_began_is_told_by_how_far_it_came():
+    world = World(1).started()
+    for is_ready, how, told in (
+        (False, "killed by SIGTERM", "died before it was ready: ended by SIGTERM from outside"),
+        (False, "exit code 0", "died before it was ready: it exited by itself, exit code 0"),
+        (True, "killed by SIGKILL", "died before it began: killed by SIGKILL"),
+    ):
+        outcomes = world.reload()
+        (process,) = world.starting
+        if is_ready:
+            process.events.ready = lambda *_: None
+            world.supervisor.processes[-1].state = State.READY
+        process.end(how)
+        assert outcomes[0].reason.endswith(told)
 
 
 # What people see

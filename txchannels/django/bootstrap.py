@@ -140,6 +140,7 @@ def load_layer(
             channel_layers.put_in_place(alias, layer)
         wrapper = channel_layers[alias]
         router = wrapper.router
+        router.root_path = script_name
         router.check_default(http_consumer=views() if views else _views(ViewConsumer))
     except (InvalidChannelLayerError, ConfigurationError) as error:
         raise ConfigurationError(where, None, str(error).removeprefix(f"{where}: ")) from None

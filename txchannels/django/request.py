@@ -17,6 +17,7 @@ from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import parse_header_parameters
 
+from txchannels.django.below import below
 from txchannels.django.body import BodyStream
 from txchannels.django.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from txchannels.django.message import Message
@@ -81,13 +82,12 @@ class AsgiRequest(HttpRequest):
         if not script_name:
             self.path_info = self.path = path or "/"
             return
-        prefix = script_name.rstrip("/")
-        if path == prefix or path.startswith(prefix + "/"):
-            self.path_info = path[len(prefix) :] or "/"
-            self.path = path
+        path_info = below(path, script_name)
+        if path_info is not None:
+            self.path_info, self.path = path_info, path
         else:  # a proxy in front has cut it off
             self.path_info = path or "/"
-            self.path = prefix + self.path_info
+            self.path = script_name.rstrip("/") + self.path_info
 
     @property
     def reply_channel(self) -> Channel | None:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from txchannels.django.below import below
 from txchannels.django.dotted import DottedPathError, import_dotted
 from txchannels.django.exceptions import DenyConnection
 from txchannels.django.message import Message
@@ -74,9 +76,41 @@ class RouteTable:
 
 
 class Router(RouteTable):
-    """The routing of one layer; `channels` are the names that workers have to read."""
+    """The routing of one layer; `channels` are the names that workers have to read.
 
-    _has_default = False
+    The site's own routes compare the path below the place where the site hangs, as Django's
+    URLs do, whether a proxy has cut that off or not. What they do not take so they may take
+    by its whole path, as in Channels 1.
+
+    Attributes:
+        root_path: Where the site hangs, for messages that do not say so: those of a socket,
+            but for the first.
+    """
+
+    def __init__(self, routing: Any) -> None:
+        super().__init__(routing)
+        self.root_path: str = settings.FORCE_SCRIPT_NAME or ""
+        self._defaults: list[Consumer] = []
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for *message* and its keyword arguments, or None."""
+        root_path = message.content.get("root_path") or self.root_path
+        if root_path:
+            found = self._match_below(message, settings.FORCE_SCRIPT_NAME or root_path)
+            if found is not None:
+                return found
+        return super().match(message)
+
+    def _match_below(self, message: Message, script_name: str) -> Match | None:
+        """What the site's own routes say to *message* at the path below *script_name*."""
+        path = message.content.get("path")
+        rest = below(path, script_name) if isinstance(path, str) else None
+        if rest is None:
+            return None
+        content = message.content | {"path": rest}
+        found = super().match(Message(content, message.channel_name, message.channel_layer))
+        is_own = found is not None and not any(found[0] is one for one in self._defaults)
+        return found if is_own else None
 
     def check_default(self, http_consumer: Consumer | None = None) -> None:
         """Add the routes that every site has, after its own; again is harmless.
@@ -92,25 +126,27 @@ class Router(RouteTable):
           site routes it itself;
         - ``asgi.delay`` is stored, if ``txchannels.django.delay`` is installed.
         """
-        if self._has_default:
+        if self._defaults:
             return
-        self._has_default = True
         if http_consumer is None:
             from txchannels.django.handler import ViewConsumer
 
             http_consumer = ViewConsumer()
         knows_websockets = any(name.startswith("websocket.") for name in self.channels)
-        self.add_route(Route("http.request", http_consumer))
-        self.add_route(Route("websocket.connect", accept if knows_websockets else _deny))
-        ignore = Ignore(self.match)
-        self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore))
+        routes = [
+            Route("http.request", http_consumer),
+            Route("websocket.connect", accept if knows_websockets else _deny),
+            Route(["websocket.receive", "websocket.disconnect"], Ignore(self.match)),
+        ]
         if GAP_CHANNEL not in self.channels:
-            self.add_route(Route(GAP_CHANNEL, send_gap))
+            routes.append(Route(GAP_CHANNEL, send_gap))
         if apps.is_installed("txchannels.django.delay"):
             from txchannels.django.delay.routing import delay_routing
 
-            for one in delay_routing:
-                self.add_route(one)
+            routes += delay_routing
+        for one in routes:
+            self.add_route(one)
+            self._defaults.append(one.consumer)
 
 
 class Route:

@@ -10,6 +10,7 @@ what a command does not use does no harm.
 from __future__ import annotations
 
 from txchannels.options.build import build_settings, closest
+from txchannels.options.lasting import lasting_keys
 from txchannels.options.option import DAEMON, WORKER, Option, usable_cpus
 from txchannels.options.table import GROUPS, OPTIONS, options_of
 
@@ -21,6 +22,7 @@ __all__ = [
     "Option",
     "build_settings",
     "closest",
+    "lasting_keys",
     "options_of",
     "usable_cpus",
 ]

@@ -6,7 +6,7 @@ Knows no Django; what a request means is decided by whoever reads the layer.
 from __future__ import annotations
 
 import secrets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
-from txchannels.errors import LayerError, LayerUnavailable
+from txchannels.errors import LayerUnavailable
 from txchannels.protocols.draining import Closable, SocketDrain
 from txchannels.protocols.fanout import deliver
 from txchannels.protocols.feeds import Feeds
 from txchannels.protocols.forwarded import read_forwarded
+from txchannels.protocols.late import LateMessages
 from txchannels.protocols.lostreplies import LostReplies
 from txchannels.protocols.request import Head, HeadLimits
 from txchannels.protocols.websocket import Socket
@@ -75,6 +76,7 @@ class Site:
         feeds: The event streams and long polls.
         is_host_allowed: As above, asked at each handshake of a page; another may be put in
             its place at any time, and decides from then on. Sockets that are open stay so.
+        late: What is sent when its channel has room again.
         has_no_workers: Whether nobody is there, or will be soon, to run what clients send: new
             requests and sockets are answered 503 at once.
         is_stopping: Whether no new request or socket is taken.
@@ -103,6 +105,7 @@ class Site:
         self.is_host_allowed = is_host_allowed or _is_any_host
         self.counters: Counter[str] = Counter()
         self.feeds = Feeds()
+        self.late = LateMessages(layer, http.max_connections, self.count)
         self.has_no_workers = False
         self.is_stopping = False
         self.head_limits = HeadLimits(
@@ -112,7 +115,6 @@ class Site:
         self.access_log = access_log
         self._connections: set[Connection] = set()
         self._targets: dict[str, Target] = {}
-        self._late: dict[str, deque[Message]] = {}
         self._streams: set[Incoming] = set()
         self._waiting_streams: dict[Incoming, None] = {}
         self._is_starting_streams = False
@@ -139,6 +141,7 @@ class Site:
         self.layer = layer
         self.inbox = layer.open_inbox(self.prefix, self._deliver)
         layer.when_expired(self._message_expired)
+        self.late.use(layer, http.max_connections)
 
     # Reply channels
 
@@ -189,30 +192,7 @@ class Site:
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""
-        late = self._late.get(channel)
-        if late is not None:
-            late.append(message)
-        elif not self._offer(channel, message):
-            self._late[channel] = deque((message,))
-            self.layer.when_room(channel, lambda: self._send_late(channel))
-
-    def _send_late(self, channel: str) -> None:
-        """*channel* has room: send what waits for it, as far as that goes."""
-        late = self._late[channel]
-        while late and self._offer(channel, late[0]):
-            late.popleft()
-        if late:
-            self.layer.when_room(channel, lambda: self._send_late(channel))
-        else:
-            del self._late[channel]
-
-    def _offer(self, channel: str, message: Message) -> bool:
-        """Whether *message* need not be sent again: it is taken, or the layer is away."""
-        try:
-            return self.layer.offer(channel, message)
-        except LayerError:
-            self.count("layer.unavailable")
-            return True
+        self.late.send(channel, message)
 
     # Bodies that flow to their views, each of which holds a thread
 
@@ -266,7 +246,7 @@ class Site:
     @property
     def late_messages(self) -> int:
         """How many messages wait in `send_later`."""
-        return sum(map(len, self._late.values()))
+        return len(self.late)
 
     def open_socket(
         self, outlet: Outlet, head: Head, rest: bytes, client: Any, server: Any, scheme: str

@@ -1,7 +1,8 @@
 """The layer's face for programs that are not the daemon: a shell, Celery, a cron job.
 
 Each call is one round trip on a connection of redis-py's pool, which is safe across
-threads and forks. Nothing is ever sent twice: a call whose answer did not come fails.
+threads and forks. Nothing is ever sent twice: a call whose answer did not come fails, as
+one that may have been done (`Unanswered`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from txchannels.errors import (
     LayerError,
     LayerUnavailable,
     MessageTooLarge,
+    Unanswered,
 )
 from txchannels.layers.codec import ElementError
 from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
@@ -28,6 +31,7 @@ from txchannels.layers.names import check_channel, check_channels, check_group, 
 from txchannels.layers.redis import pages
 from txchannels.layers.redis.homewait import TAKEN, is_lasting, wait_for_home
 from txchannels.layers.redis.operations import FULL, Operation, Script, error_of, write
+from txchannels.layers.redis.outcomes import Outcome
 from txchannels.layers.redis.places import (
     address_of,
     home_of,
@@ -94,58 +98,63 @@ class DirectBlocking:
     def send_many(
         self, sends: Iterable[Send], *, wait: float = 0.0
     ) -> list[tuple[Send, LayerError]]:
-        failed: list[tuple[Send, LayerError]] = []
-        batches: dict[Shard, list[tuple[Send, Operation]]] = {}
+        outcomes: list[Outcome] = []
+        batches: dict[Shard, list[tuple[Outcome, Operation]]] = {}
         for send in sends:
             kind, name, message = send
             make = self._writer.group if kind == GROUP else self._writer.message
-            try:
-                for shard in self._shards if kind == GROUP else [self._shard_of(name)]:
+            shards = self._shards if kind == GROUP else [self._shard_of(name)]
+            outcome = Outcome(send, shards)
+            outcomes.append(outcome)
+            for shard in shards:
+                try:
                     operation = make(name, message, shard.synchronise())
-                    batches.setdefault(shard, []).append((send, operation))
-            except LayerError as error:
-                failed.append((send, error))
+                    batches.setdefault(shard, []).append((outcome, operation))
+                except LayerError as error:
+                    outcome.errors.append(error)
         until = self._clock() + wait
         for shard, batch in batches.items():
-            failed += self._send_batch(shard, batch, until)
-        return failed
+            self._send_batch(shard, batch, until)
+        return [(outcome.send, outcome.failure()) for outcome in outcomes if outcome.errors]
 
     def _send_batch(
-        self, shard: Shard, batch: list[tuple[Send, Operation]], until: float
-    ) -> list[tuple[Send, LayerError]]:
+        self, shard: Shard, batch: list[tuple[Outcome, Operation]], until: float
+    ) -> None:
         """Send all, and until it is too late again what found no room."""
-        failed: list[tuple[Send, LayerError]] = []
         while batch:
             try:
                 verdicts = self._operate(shard, [operation for _, operation in batch])
             except LayerError as error:
-                return failed + [(send, error) for send, _ in batch]
+                for outcome, _ in batch:
+                    outcome.errors.append(error)
+                return
             full = []
-            for (send, operation), verdict in zip(batch, verdicts, strict=True):
-                if send[0] == GROUP:
+            for (outcome, operation), verdict in zip(batch, verdicts, strict=True):
+                kind, name, _ = outcome.send
+                if kind == GROUP:
                     continue
                 if verdict == FULL:
-                    full.append((send, operation))
-                elif (failure := error_of(verdict, send[1])) is not None:
-                    failed.append((send, failure))
+                    full.append((outcome, operation))
+                elif (failure := error_of(verdict, name)) is not None:
+                    outcome.errors.append(failure)
             if not full or self._clock() >= until:
-                return failed + [(send, _full(send[1])) for send, _ in full]
+                for outcome, _ in full:
+                    outcome.errors.append(_full(outcome.send[1]))
+                return
             Event().wait(RETRY_SECONDS)
             batch = full
-        return failed
 
     def send_group(self, group: str, message: Message) -> int:
-        copied = copy_message(message)
+        outcome = Outcome(("group", check_group(group), copy_message(message)), self._shards)
         full = 0
-        failed: LayerError | None = None
         for shard in self._shards:
             try:
-                operation = self._writer.group(check_group(group), copied, shard.synchronise())
+                operation = self._writer.group(group, outcome.send[2], shard.synchronise())
                 full += self._operate(shard, [operation])[0]
             except LayerUnavailable as error:
-                failed = error  # the members on other servers get it all the same
-        if failed is not None:
-            raise failed
+                outcome.errors.append(error)  # the members on other servers get it all the same
+        if outcome.errors:
+            raise outcome.failure()
         return full
 
     def _operate(self, shard: Shard, batch: list[Operation]) -> list[int]:
@@ -218,7 +227,8 @@ class DirectBlocking:
         done = self._change(shard, operation, channel)
         if done > 0:  # Its owner must have heard of it before that sends to the group.
             known = [self._prefix, address_of(channel), done]
-            wait_for_home(lambda: bool(shard.run(TAKEN, known)), self._clock)
+            with suppress(LayerUnavailable):  # it is a member, whoever has heard of it
+                wait_for_home(lambda: bool(shard.run(TAKEN, known)), self._clock)
 
     def group_discard(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
@@ -244,7 +254,10 @@ class DirectBlocking:
             now = shard.synchronise().now()
             return is_lasting(shard.call("HGET", key, channel), now) is is_member
 
-        return verdict == 0 and wait_for_home(has_changed, self._clock)
+        try:
+            return verdict == 0 and wait_for_home(has_changed, self._clock)
+        except LayerUnavailable as error:
+            raise Unanswered(f"{error}; {channel} may have been changed") from None
 
     def _change(self, shard: Shard, operation: Operation, channel: str) -> int:
         """Change a membership; that of a client that is gone needs no change."""
