@@ -4,14 +4,14 @@
 ``bench/soak.py [--kills 1000] [--reloads 200] [--sockets 500] [--minutes 10]``. It needs what the
 tests need (``make venv``), starts a daemon with worker processes, and prints the account of what
 its clients have seen beside what the daemon says. With ``--minutes``, it goes on for so long,
-with a reload now and then, and prints the daemon's memory.
+with a reload now and then, looks at the daemon's memory, and fails where that grows.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -32,11 +32,18 @@ LOOKS_TO_RELOAD = 3
 #: How long a soak runs before its memory counts: buffers and caches are filled then.
 WARM_PART = 0.2
 
+#: The memory grows when the median of the latter half of the looks is above that of the former
+#: by more than this part of it, and by more than so many bytes.
+GROWTH_PART = 0.02
+GROWTH_BYTES = 2**20
+
+#: Fewer looks say nothing about the memory.
+LEAST_LOOKS = 4
+
 
 def main() -> int:
     """Returns: 0 if no client has noticed what it should not."""
     options = _parser().parse_args()
-    _raise_file_limit(options.sockets)
     failures = 0
     if options.kills:
         with _daemon(options) as daemon:
@@ -48,8 +55,9 @@ def main() -> int:
             failures += _show(f"{options.reloads} reloads", daemon, account, are_kills=False)
     if options.minutes:
         with _daemon(options) as daemon:
-            account = _soak(daemon, options)
+            account, looks = _soak(daemon, options)
             failures += _show(f"{options.minutes:g} minutes", daemon, account, are_kills=False)
+            failures += _check_memory(looks)
     return 1 if failures else 0
 
 
@@ -66,12 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=8, help="of each (%(default)s)")
     add("--at-once", type=int, default=2, help="workers that are killed together (%(default)s)")
     return parser
-
-
-def _raise_file_limit(sockets: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < sockets + 256:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, sockets + 1024), hard))
 
 
 @contextmanager
@@ -94,7 +96,13 @@ def _daemon(options: argparse.Namespace):
 
 def _storm(daemon: Supervised, options: argparse.Namespace) -> Storm:
     pause = options.sockets / options.rate
-    return Storm(daemon, sockets=options.sockets, visitors=options.visitors, pause=pause)
+    return Storm(
+        daemon,
+        sockets=options.sockets,
+        visitors=options.visitors,
+        pause=pause,
+        between=pause / 10,
+    )
 
 
 def _kill(daemon: Supervised, options: argparse.Namespace) -> Account:
@@ -113,7 +121,8 @@ def _reload(daemon: Supervised, options: argparse.Namespace) -> Account:
     return storm.account
 
 
-def _soak(daemon: Supervised, options: argparse.Namespace) -> Account:
+def _soak(daemon: Supervised, options: argparse.Namespace) -> tuple[Account, list[int]]:
+    """Returns: what the clients have seen, and the daemon's memory at each look once it is warm."""
     looks: list[tuple[float, int]] = []
     with _storm(daemon, options) as storm:
         begun = time.monotonic()
@@ -125,12 +134,26 @@ def _soak(daemon: Supervised, options: argparse.Namespace) -> Account:
                 daemon.reload()
             time.sleep(LOOK_SECONDS)
     warm = [rss for passed, rss in looks if passed >= options.minutes * 60 * WARM_PART]
-    half = len(warm) // 2
-    if half:
-        former, latter = sum(warm[:half]) / half, sum(warm[-half:]) / half
-        print(f"  {'memory, former half':24}{former / 2**20:.2f} MiB")
-        print(f"  {'memory, latter half':24}{latter / 2**20:.2f} MiB")
-    return storm.account
+    return storm.account, warm
+
+
+def _check_memory(looks: list[int]) -> int:
+    """Print how the memory has gone. Returns: 1 if it has grown, or was not looked at enough."""
+    if len(looks) < LEAST_LOOKS:
+        print(f"  MEMORY NOT SHOWN: {len(looks)} looks, of {LEAST_LOOKS}: give more --minutes")
+        return 1
+    half = len(looks) // 2
+    former, latter = statistics.median(looks[:half]), statistics.median(looks[-half:])
+    print(f"  {'memory, former half':24}{former / 2**20:.2f} MiB (median)")
+    print(f"  {'memory, latter half':24}{latter / 2**20:.2f} MiB (median)")
+    growth = latter - former
+    if growth <= max(GROWTH_BYTES, former * GROWTH_PART):
+        return 0
+    print(
+        f"  MEMORY GROWS: by {growth / 2**20:.2f} MiB, {growth / former:.1%}; "
+        f"{GROWTH_PART:.0%} and {GROWTH_BYTES / 2**20:g} MiB are allowed"
+    )
+    return 1
 
 
 def _tell(done: int, what: str) -> None:

@@ -53,12 +53,16 @@ class Connections:
         self.connections = 0
         self.late_messages = 0
         self.sockets = 0
+        self.can_be_answered = True
 
     def check(self):
         self.story.append("checks")
 
     def stop(self, spread_seconds=0.0):
         self.story.append(("lets connections end", spread_seconds))
+
+    def messages_lost(self):
+        self.story.append("gives up receipts")
 
     def close_sockets(self):
         self.story.append("closes sockets")
@@ -179,6 +183,25 @@ def test_connections_are_dropped_with_time_left_for_what_they_send_at_last(monke
     assert world.story[-1] == "drops connections"
     assert log == ["3 connections are dropped"]
     assert world.reactor.getDelayedCalls() == []
+
+
+def test_receipts_that_cannot_come_are_given_up_again_and_again(monkeypatch):
+    world = World(monkeypatch)
+    world.start()
+    world.site.can_be_answered = False
+    world.reactor.advance(1)
+    assert "gives up receipts" not in world.story  # the server may come back
+    world.site.connections = 1
+    done = stopping(world)
+    assert world.story.count("gives up receipts") == 1
+    world.reactor.pump([0.02] * 60)
+    assert world.story.count("gives up receipts") == 2
+    world.site.can_be_answered = True
+    world.reactor.pump([0.02] * 60)
+    assert world.story.count("gives up receipts") == 2
+    world.site.connections = 0
+    world.reactor.advance(0.02)
+    assert done == [None]
 
 
 def test_sockets_are_closed_bit_by_bit_and_then_waited_for(monkeypatch):

@@ -360,3 +360,16 @@ def test_a_watchdog_without_a_process_is_for_whoever_reads_it(systemd, clock):
     notifier.start_watchdog(lambda: True)
     assert systemd.heard() == ["WATCHDOG=1"]
     notifier.stop()
+
+
+def test_what_ends_during_a_stop_does_not_take_it_back(systemd, notifier):
+    notifier.ready("1 worker")
+    notifier.reloading("Reloading")
+    notifier.stopping("Stopping")
+    systemd.heard()
+    notifier.reloaded("1 worker")
+    notifier.ready("1 worker")
+    notifier.reloading("Reloading")
+    assert systemd.heard() == []
+    notifier.extend(3)
+    assert systemd.heard() == ["EXTEND_TIMEOUT_USEC=3000000"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,13 +15,16 @@ from typing import Any, Final
 from txchannels.asking import ASK_SECONDS, ask_site, make_layer, socket_name, socket_path
 from txchannels.errors import ConfigurationError, LayerError
 from txchannels.layers.ipc.layer import own_path
-from txchannels.layers.ipc.places import module_place
+from txchannels.layers.ipc.places import module_place, working_folder
 from txchannels.layers.ipc.sockets import default_path, dial
 from txchannels.options import DAEMON, WORKER, build_settings
 
 __all__ = ["main"]
 
 ENVIRONMENT: Final = "DJANGO_SETTINGS_MODULE"
+
+#: A year: more than the system can wait is no longer far.
+_MAX_SECONDS: Final = 31_536_000.0
 
 #: What to do where no daemon can be asked.
 _ASKABLE: Final = (
@@ -78,10 +82,22 @@ def _parser() -> argparse.ArgumentParser:
         help="where the site's modules are, if not here",
     )
     parser.add_argument(
-        "--timeout", type=float, default=300.0, help="seconds to wait for the outcome [300]"
+        "--timeout", type=_seconds, default=300.0, help="seconds to wait for the outcome [300]"
     )
     parser.add_argument("--json", action="store_true", help="show the status as JSON")
     return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 < seconds <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: must be a number of seconds above 0, and at most {_MAX_SECONDS:.0f}"
+        )
+    return seconds
 
 
 def _find(options: argparse.Namespace) -> str:
@@ -90,7 +106,7 @@ def _find(options: argparse.Namespace) -> str:
     Raises: LayerError: There are two.
     """
     module = options.settings or os.environ[ENVIRONMENT]
-    folders = [str(Path(folder).absolute()) for folder in options.pythonpath]
+    folders = [str(Path(working_folder(), folder)) for folder in options.pythonpath]
     place = module_place(module, folders)
     commands = [options.daemon] if options.daemon else [DAEMON, WORKER]
     # It may have started before the settings could be read, or they cannot be read now.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -34,6 +35,15 @@ MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
 
 #: How long the settings may take to be imported.
 ASK_SECONDS = 60.0
+
+#: After its answer, what its threads and its exit may take.
+EXIT_SECONDS = 5.0
+
+#: How often it is seen whether it has died without an answer.
+_LOOK_SECONDS = 0.1
+
+#: See `txchannels.django.facts`, whose constant this is; that loads nothing of the daemon's.
+_LENGTH_BYTES = 8
 
 #: What Django allows under DEBUG when ALLOWED_HOSTS is empty.
 _LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
@@ -145,15 +155,12 @@ def ask_site(
         raise SiteFault(named_by, settings_module, f"cannot be read: {error}") from None
     finally:
         os.close(theirs)
-    timer = threading.Timer(seconds, process.kill)
-    timer.start()
     try:
-        with os.fdopen(ours, "rb") as file:
-            data = file.read()
-        process.wait()
+        data = _read_answer(ours, process, time.monotonic() + seconds)
     finally:
-        timer.cancel()
-    if not data:
+        os.close(ours)
+        _end(process, EXIT_SECONDS)
+    if data is None:
         how = f"its import did not end by itself (exit code {process.returncode})"
         raise SiteFault(named_by, settings_module, how)
     found = unpackb(data)
@@ -163,6 +170,44 @@ def ask_site(
         fault.files = tuple(found["files"])
         raise fault
     return Facts.read(found["facts"] | {"files": found["files"]})
+
+
+def _read_answer(pipe: int, process: subprocess.Popen[bytes], until: float) -> bytes | None:
+    """What *process* writes; None if it ends, or is ended, before all is there.
+
+    The end of the pipe may never come: what the settings have started may hold it, too.
+    """
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    data = bytearray()
+    while len(data) < _LENGTH_BYTES or len(data) < _LENGTH_BYTES + _length(data):
+        has_ended = process.poll() is not None  # looked at first: it may just have written
+        seconds = min(_LOOK_SECONDS, until - time.monotonic())
+        if seconds <= 0:
+            _end(process, 0.0)
+            return None
+        if poll.poll(0 if has_ended else 1000 * seconds):
+            piece = os.read(pipe, 65_536)
+            if not piece:
+                _end(process, until - time.monotonic())
+                return None
+            data += piece
+        elif has_ended:
+            return None
+    return bytes(data[_LENGTH_BYTES : _LENGTH_BYTES + _length(data)])
+
+
+def _length(data: bytearray) -> int:
+    return int.from_bytes(data[:_LENGTH_BYTES])
+
+
+def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for its end; make it, after *seconds*."""
+    try:
+        process.wait(max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _has_file(descriptor: int) -> bool:

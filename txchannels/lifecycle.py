@@ -17,7 +17,14 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-__all__ = ["OrderedService", "Stop", "give_up", "on_rotation", "tell_operator"]
+__all__ = [
+    "OrderedService",
+    "Stop",
+    "give_up",
+    "ignore_reloads",
+    "on_rotation",
+    "tell_operator",
+]
 
 log = Logger()
 
@@ -166,6 +173,14 @@ class Stop:
         timer = threading.Timer(EXIT_SECONDS, _exit, [self._exit_code])
         timer.daemon = True
         timer.start()
+
+
+def ignore_reloads() -> None:
+    """Let SIGHUP, and so in what is started meanwhile, do nothing until a `Stop` takes it.
+
+    What is to be loaded anew then has not been loaded yet.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def on_rotation(reactor: Any, rotated: Callable[[], None]) -> None:

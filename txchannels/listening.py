@@ -69,7 +69,8 @@ class ServerService(Service):
         self._failures: list[ConfigurationError] = []
         self._is_starting = False
         self._endpoints = [(one, parse_endpoint(reactor, one)) for one in endpoints]
-        self._check = LoopingCall(site.check)
+        self._is_ending = False
+        self._check = LoopingCall(self._check_site)
         self._check.clock = reactor
         self._factory = SiteFactory(site)
 
@@ -91,6 +92,16 @@ class ServerService(Service):
     def startService(self) -> None:
         super().startService()
         self._check.start(CHECK_SECONDS, now=False)
+
+    def _check_site(self) -> None:
+        self._site.check()
+        if self._is_ending:
+            self._give_up_receipts()
+
+    def _give_up_receipts(self) -> None:
+        """While the layer's server is away, sockets would wait in vain, to the stop's end."""
+        if not self._site.can_be_answered:
+            self._site.messages_lost()
 
     def _listening(self, port: Any, description: str) -> None:
         self._ports.append(port)
@@ -119,6 +130,8 @@ class ServerService(Service):
         super().stopService()
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         self._site.stop(self._stop.seconds_left(SOCKETS_PART))
+        self._is_ending = True
+        self._give_up_receipts()
         yield self._stop.wait_until(self._site.close_sockets, SOCKETS_PART)
         self._site.stop()  # those that are left, if a second signal has cut this short
         yield self._stop.wait_until(self._is_done, CONNECTIONS_PART)

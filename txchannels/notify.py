@@ -58,6 +58,7 @@ class Notifier:
         self._retry: Any = None
         self._beat: Any = None
         self._was_alive = True
+        self._is_stopping = False
         self._has_failed = False
         if self._address:
             self._open()
@@ -68,7 +69,7 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """Say that the start is complete."""
-        self._say("READY=1", status)
+        self._say_unless_stopping("READY=1", status)
 
     def reloading(self, status: str = "") -> None:
         """Say that a reload begins; `reloaded` must follow.
@@ -76,18 +77,19 @@ class Notifier:
         Source: systemd.service(5), Type=notify-reload: it compares the time with its own.
         """
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._say(f"RELOADING=1\nMONOTONIC_USEC={now}", status)
+        self._say_unless_stopping(f"RELOADING=1\nMONOTONIC_USEC={now}", status)
 
     def reloaded(self, status: str = "") -> None:
         """Say that a reload is over; how it went, *status* tells.
 
         Source: sd_notify(3): READY=1 ends a reload, also one that has failed.
         """
-        self._say("READY=1", status)
+        self._say_unless_stopping("READY=1", status)
 
     def stopping(self, status: str = "") -> None:
-        """Say that the stop begins."""
+        """Say that the stop begins; what else would end with READY=1 is not told any more."""
         self._say("STOPPING=1", status)
+        self._is_stopping = True
 
     def status(self, text: str) -> None:
         """Say in one line what it does; the same line is said once."""
@@ -144,6 +146,10 @@ class Notifier:
             self._socket.setblocking(False)
         except OSError as error:
             self._failed(str(error))
+
+    def _say_unless_stopping(self, state: str, status: str) -> None:
+        if not self._is_stopping:
+            self._say(state, status)
 
     def _say(self, state: str, status: str) -> None:
         self._status = _line(status)

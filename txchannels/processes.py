@@ -19,6 +19,7 @@ from twisted.python.threadpool import ThreadPool
 
 from txchannels.asking import Facts
 from txchannels.errors import ConfigurationError, LayerError
+from txchannels.layers.ipc.places import working_folder
 from txchannels.layers.ipc.server import Peer, Served
 from txchannels.layers.ipc.serving import HubServer
 from txchannels.lifecycle import Stop, give_up
@@ -160,6 +161,7 @@ class FleetService(Service):
     Attributes:
         supervisor: Keeps them at work.
         files_found: Called with the files that were imported by one that cannot start.
+        starting: Called at each start of one, with the seconds that it may take.
     """
 
     def __init__(  # noqa: PLR0913 - it joins what others have made, each by name
@@ -175,6 +177,7 @@ class FleetService(Service):
         has_no_workers: Callable[[bool], None],
     ) -> None:
         self.files_found: Callable[[list[str]], None] = lambda _: None
+        self.starting: Callable[[float], None] = lambda _: None
         self._has_no_workers = has_no_workers
         self._reactor = reactor
         self._served = served
@@ -184,8 +187,13 @@ class FleetService(Service):
         self._channels: tuple[str, ...] = FIRST_CHANNELS
         self._waiting: Any = None
         self._programs: set[Program] = set()
-        self._orders = {**orders, "with_files": settings.processes.reload}
-        self.use(settings)
+        self._folder = ""
+        self._orders = {
+            **worker_orders(settings),
+            **orders,
+            "with_files": settings.processes.reload,
+        }
+        self._limits = settings.processes
         self.supervisor = Supervisor(
             reactor,
             self._spawn,
@@ -197,11 +205,11 @@ class FleetService(Service):
         self._pings = LoopingCall(self._ping)
         self._pings.clock = reactor
         self._pinged_at = 0.0
-        stuck = settings.processes.stuck_timeout_seconds
-        self._ping_seconds = min(PING_SECONDS, stuck / 4) if stuck else PING_SECONDS
+        self._ping_seconds = _ping_seconds(settings)
 
     def startService(self) -> None:
         super().startService()
+        self._folder = working_folder()  # twistd is where its --rundir has led it
         # Children are reaped once the reactor runs.
         self._reactor.callWhenRunning(self._begin)
 
@@ -273,9 +281,11 @@ class FleetService(Service):
             self._server.adopt,
             self._orders | {"group_expiry": self._served.hub.group_expiry},
             self._lost,
+            self._folder,
         )
         program.files_told = self.files_found
         self._programs.add(program)
+        self.starting(self._limits.start_timeout_seconds)
         return program
 
     def _ping(self) -> None:
@@ -319,8 +329,19 @@ class FleetService(Service):
         self._orders |= more
 
     def use(self, settings: Settings) -> None:
-        """Start processes with these settings from now on."""
+        """Start processes with these settings from now on; all are held to their limits."""
         self._orders |= worker_orders(settings)
+        self._limits = settings.processes
+        self.supervisor.use(settings.processes)
+        seconds = _ping_seconds(settings)
+        if self._pings.running and seconds != self._ping_seconds:
+            # Who was asked rarely until now has not been silent.
+            for program in self._programs:
+                program.seen_alive(self._reactor.seconds())
+            self._pings.stop()
+            self._pings.start(seconds, now=False)
+            self._pinged_at = self._reactor.seconds()
+        self._ping_seconds = seconds
 
     def reload(self) -> Deferred[Outcome]:
         """A Deferred of how a reload goes."""
@@ -339,6 +360,12 @@ class FleetService(Service):
             }
             for program in sorted(self._programs, key=lambda one: one.pid)
         ]
+
+
+def _ping_seconds(settings: Settings) -> float:
+    """How often processes are asked for a sign of life."""
+    stuck = settings.processes.stuck_timeout_seconds
+    return min(PING_SECONDS, stuck / 4) if stuck else PING_SECONDS
 
 
 class _Told:

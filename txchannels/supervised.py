@@ -31,12 +31,19 @@ from txchannels.delaying import DelayService
 from txchannels.errors import ConfigurationError, LayerUnavailable
 from txchannels.file_limit import fit_to_file_limit, raise_file_limit
 from txchannels.layers.ipc.layer import IPCLayer
-from txchannels.layers.ipc.places import module_place
+from txchannels.layers.ipc.places import module_place, working_folder
 from txchannels.layers.ipc.server import Peer
 from txchannels.layers.memory import MemoryLayer
-from txchannels.lifecycle import Stop
+from txchannels.lifecycle import Stop, ignore_reloads
 from txchannels.listening import ServerService, make_site, open_access_log
-from txchannels.options import DAEMON, OPTIONS, WORKER, build_settings, lasting_keys
+from txchannels.options import (
+    DAEMON,
+    OPTIONS,
+    WORKER,
+    build_settings,
+    differing_keys,
+    take_over,
+)
 from txchannels.processes import (
     FIRST_OF_CLIENTS,
     FleetService,
@@ -51,6 +58,9 @@ from txchannels.working import LayerService, soon_in
 __all__ = ["Supervised", "build"]
 
 log = Logger()
+
+#: From the time that a worker has to start until the next is started, or none is any more.
+BETWEEN_STARTS_SECONDS = 10.0
 
 
 def build(given: Mapping[str, Any], reactor: Any, command: str) -> Command:
@@ -69,6 +79,7 @@ def build(given: Mapping[str, Any], reactor: Any, command: str) -> Command:
     folders = _folders(given)
     alias = given.get("layer") or ""
     facts = None
+    ignore_reloads()
     files: tuple[str, ...] = ()
     try:
         facts = ask_site(module, alias, folders, ASK_SECONDS, named_by)
@@ -119,8 +130,9 @@ class Supervised(Command):
     ) -> None:
         stop = Stop(reactor, settings.drain_timeout_seconds)
         self._settings = settings
+        self._used = build_settings(given, facts.options or {}, command)
         self._given = given
-        self._facts = facts
+        self._facts = self._at_start = facts
         self._is_provisional = is_provisional
         self._command = command
         self._place = module_place(facts.settings_module, _folders(given))
@@ -142,7 +154,7 @@ class Supervised(Command):
             "settings": given.get("settings"),  # or the environment, which they have, too
             "pythonpath": _folders(given),
             "socket": path,
-            "command_line": (command, _options(given)) if is_provisional else None,
+            "command_line": (command, _options(given)),
         }
         self.fleet = FleetService(
             reactor,
@@ -154,6 +166,9 @@ class Supervised(Command):
             facts_changed=self._facts_changed,
             has_no_workers=self._has_no_workers,
         )
+        if not is_provisional:
+            self._pin(settings)
+        self.fleet.starting = self._starting
         socket.refused = self.fleet.do_without_socket
         self._files = Watch(reactor, self._reload) if settings.processes.reload else None
         if self._files is not None:
@@ -165,6 +180,7 @@ class Supervised(Command):
         super().__init__(reactor, stop, parts)
         stop.reload = self._reload
         self._is_ready = False
+        self._reloads = 0  # that have not ended
 
     def stopService(self) -> Any:
         if self._files is not None:
@@ -222,22 +238,43 @@ class Supervised(Command):
         if self._is_provisional:
             self._is_provisional = False
             self._settle(facts)
-        elif (before.backend, before.config, before.options) != (
-            facts.backend,
-            facts.config,
-            facts.options,
-        ):
-            log.warn(
-                "CHANNEL_LAYERS or TXCHANNELS have changed: what concerns the daemon itself "
-                "is used when it is restarted"
-            )
+        else:
+            self._follow(before, facts)
         self._delay.follow(facts.channels)
-        self._tell_ready()
+        self._reactor.callLater(0, self._tell_ready)  # when it has begun
+
+    def _follow(self, before: Facts, facts: Facts) -> None:
+        """Use what the settings say now of the workers; say what has to wait for a restart."""
+        is_other_layer = (before.backend, before.config) != (facts.backend, facts.config)
+        keys = ["CHANNEL_LAYERS"] if is_other_layer else []
+        try:
+            wanted = build_settings(self._given, facts.options or {}, self._command)
+        except ConfigurationError as error:
+            log.error("{error}; the workers' limits stay as they were", error=error)
+            return
+        self._used = take_over(self._used, wanted)
+        self.fleet.use(self._used)
+        named = {**(self._at_start.options or {}), **(facts.options or {})}
+        keys += differing_keys(self._used, wanted, named, self._command)
+        if keys:
+            log.warn(
+                "The settings have changed: {keys} {concern} the daemon itself, and {are} used "
+                "when it is restarted",
+                keys=", ".join(keys),
+                concern="concerns" if len(keys) == 1 else "concern",
+                are="is" if len(keys) == 1 else "are",
+            )
+
+    def _pin(self, settings: Settings) -> None:
+        """Have workers take from their settings all but what they and the daemon must agree on."""
+        agreed = {"layer": settings.layer, "root-path": settings.http.root_path}
+        self.fleet.order(command_line=(self._command, {**_options(self._given), **agreed}))
 
     def _settle(self, facts: Facts) -> None:
         """The settings can be read at last: use the layer and the limits that they name."""
         try:
-            settings = build_settings(self._given, facts.options or {}, self._command)
+            wanted = build_settings(self._given, facts.options or {}, self._command)
+            used = settings = take_over(self._used, wanted, is_unused=True)
             if self._command == DAEMON:
                 settings = fit_to_file_limit(settings)
             layer = make_layer(facts, settings.layer, self._place)
@@ -245,7 +282,8 @@ class Supervised(Command):
         except ConfigurationError as error:
             log.critical("{error}; mend it, and restart the daemon", error=error)
             return
-        if keys := lasting_keys(facts.options or {}, self._settings, settings, self._command):
+        self._used, self._at_start = used, facts
+        if keys := differing_keys(used, wanted, facts.options or {}, self._command):
             log.warn(
                 "TXCHANNELS could not be read when the daemon started: what it says of {keys} "
                 "is used when it is restarted",
@@ -255,7 +293,7 @@ class Supervised(Command):
         for channel in FIRST_OF_CLIENTS:
             self._served.hub.expire_all(channel)
         self.fleet.use(settings)
-        self.fleet.order(command_line=None)
+        self._pin(settings)
         if isinstance(layer, MemoryLayer):
             layer = MemoryLayer(**(facts.config or {}))
         face = _serve(layer, self._reactor)
@@ -270,12 +308,21 @@ class Supervised(Command):
     # Reload and status
 
     def _reload(self) -> Any:
-        self._notifier.reloading("Reloading")
+        self._reloads += 1
+        if self._is_ready:
+            self._notifier.reloading("Reloading")
         return self.fleet.reload().addCallback(self._reloaded)
 
     def _reloaded(self, outcome: Outcome) -> Outcome:
-        self._notifier.reloaded(self.status())
+        self._reloads -= 1
+        if self._is_ready and not self._reloads:
+            self._notifier.reloaded(self.status())
         return outcome
+
+    def _starting(self, seconds: float) -> None:
+        """A worker is started, and may take so long: what waits for it may, too."""
+        if not self._is_ready or self._reloads:
+            self._notifier.extend(seconds + BETWEEN_STARTS_SECONDS)
 
     def _tell_ready(self) -> None:
         """What there is to wait for at a start has come: workers, or the news that none will."""
@@ -325,7 +372,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _folders(given: Mapping[str, Any]) -> list[str]:
-    folders = [Path(folder).absolute() for folder in given.get("pythonpath") or []]
+    folders = [Path(working_folder(), folder) for folder in given.get("pythonpath") or []]
     for folder in folders:
         if not folder.is_dir():
             raise ConfigurationError("--pythonpath", str(folder), "is no folder")

@@ -33,9 +33,11 @@ from txchannels.layers.ipc.subscription import LinkSubscription
 from txchannels.settings import WorkerSettings
 from txchannels.workers.board import BEGUN, MAX_MARK, Board
 from txchannels.workers.concurrency import LOOK_SECONDS, Concurrency
+from txchannels.workers.orphan import end_in, end_with_daemon
 from txchannels.workers.pace import Pace
 from txchannels.workers.pool import Pool
 from txchannels.workers.process import BOARD_DESCRIPTOR, LINK_DESCRIPTOR
+from txchannels.workers.worker import TERMINATED
 
 __all__ = ["main"]
 
@@ -46,11 +48,6 @@ GRACE_SECONDS = 5.0
 
 #: How long threads that the site itself has started may hold up the end.
 EXIT_SECONDS = 2.0
-
-#: A process whose interpreter has been held for so long, by code that is not Python's, ends by
-#: itself: nobody else may be left who could see to it.
-HUNG_SECONDS = 600.0
-REARM_SECONDS = 5.0
 
 #: An order and what goes with it.
 Order = tuple[str, Any]
@@ -182,12 +179,16 @@ class Program:
         self._board = Board(BOARD_DESCRIPTOR)
         self._link = Link(socket.socket(fileno=LINK_DESCRIPTOR))
         self._link.told = lambda topic, value: self._orders.put((topic, value))
-        self._link.ended = lambda: self._orders.put(("gone", None))
+        self._link.ended = self._daemon_gone
         self._worker: Worker | None = None
 
     def run(self) -> int:
         """Do what the daemon says, to the end. Returns: the exit code."""
         self._take_signals()
+        try:
+            end_with_daemon()
+        except OSError as error:
+            sys.stderr.write(f"txchannels: this worker may outlive a daemon that dies: {error}\n")
         try:
             self._link.start()
             topic, orders = self._orders.get()
@@ -201,9 +202,13 @@ class Program:
         # What a terminal or an operator sends to all is the daemon's to decide.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self._orders.put(("drain", None)))
         faulthandler.enable()
         faulthandler.register(signal.SIGUSR2, all_threads=True)
+
+    def _daemon_gone(self) -> None:
+        """What runs may finish, if the first thread ever comes to see to that."""
+        end_in(GRACE_SECONDS + EXIT_SECONDS)
+        self._orders.put(("gone", None))
 
     def _work(self, orders: Mapping[str, Any]) -> int:
         try:
@@ -213,6 +218,8 @@ class Program:
             self._tell_files(orders, error)
             self._link.tell("failed", str(error))
             return 1
+        # Before, it ends the process at once: nothing has begun.
+        signal.signal(signal.SIGTERM, lambda *_: self._orders.put(("terminate", None)))
         self._link.tell("ready", facts)
         return self._obey(self._worker)
 
@@ -271,12 +278,8 @@ class Program:
 
     def _obey(self, worker: Worker) -> int:
         """Wait for orders, until the last."""
-        rearm_at = 0.0
         seconds = TICK_SECONDS
         while True:
-            if time.monotonic() >= rearm_at:
-                rearm_at = time.monotonic() + REARM_SECONDS
-                faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
             try:
                 topic, _ = self._orders.get(timeout=seconds)
             except Empty:
@@ -286,6 +289,8 @@ class Program:
                 worker.begin()
             elif topic == "drain":
                 return self._drain(worker)
+            elif topic == "terminate":
+                return self._drain(worker) or TERMINATED
             elif topic == "gone":
                 worker.pool.stop()
                 worker.pool.join(GRACE_SECONDS)
@@ -293,7 +298,6 @@ class Program:
 
     def _drain(self, worker: Worker) -> int:
         """Finish what runs."""
-        faulthandler.cancel_dump_traceback_later()
         worker.drain()
         while worker.pool.threads:
             try:

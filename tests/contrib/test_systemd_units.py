@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.daemon import ROOT, WAIT_SECONDS
 from tests.requirements import require
+from txchannels.asking import ASK_SECONDS
 from txchannels.options import DAEMON, WORKER, build_settings, options_of
 from txchannels.settings import Settings
 
@@ -111,6 +112,15 @@ def test_a_stop_has_the_time_that_it_may_take(service, command):
     drain = float(options_given(service, command)["drain-timeout"])
     assert drain == Settings().drain_timeout_seconds
     assert int(value_of(service, "Service.TimeoutStopSec")) >= drain + 10
+
+
+def test_a_start_has_the_time_until_the_daemon_asks_for_more(service, command):
+    """It does when its first worker starts: first, settings that hang are given up."""
+    assert "start-timeout" not in options_given(service, command)
+    start = int(value_of(service, "Service.TimeoutStartSec"))
+    assert start >= ASK_SECONDS + 30
+    # One reload that has not begun to start workers waits for nobody but the one before.
+    assert start >= Settings().processes.start_timeout_seconds + 30
 
 
 def test_the_daemon_alone_is_signalled_and_comes_back_whatever_ended_it(service):

@@ -9,11 +9,14 @@ import asyncio
 import contextlib
 import os
 import random
+import resource
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -28,6 +31,9 @@ GUARD_SECONDS = 120.0
 
 #: So many messages a socket has on their way at most. If all of them were lost, it could not know.
 WINDOW = 12
+
+#: So many files this process may open beside the sockets and what is open already.
+SPARE_FILES = 64
 
 #: What a socket sends at its end: when that has come back, all that was sent before is settled.
 FINAL = "final"
@@ -77,10 +83,12 @@ class _Socket:
 
     async def run(self, connection: ClientConnection) -> None:
         reading = asyncio.create_task(self._read(connection))
+        pause = self._storm.pause
         try:
+            await self._storm.rest(pause * random.random())  # not all of them at once
             while not self._storm.is_over and not self._is_settled.is_set():
                 await self._send(connection)
-                await asyncio.sleep(self._storm.pause * random.uniform(0.5, 1.5))
+                await self._storm.rest(pause * random.uniform(0.5, 1.5))
             await self._settle(connection)
         except ConnectionClosed:
             pass  # it is booked where it was read
@@ -139,7 +147,8 @@ class Storm:
         daemon: Who is visited.
         sockets: How many there are.
         visitors: How many ask for a page, again and again.
-        pause: Seconds between two messages of a socket.
+        pause: Seconds between two messages of a socket, on the average.
+        between: Seconds between two requests of a visitor.
         page: What the visitors ask for.
 
     Attributes:
@@ -153,6 +162,7 @@ class Storm:
         sockets: int,
         visitors: int,
         pause: float,
+        between: float = 0.05,
         page: str = "/hello?seconds=0.005",
     ) -> None:
         self.account = Account()
@@ -161,9 +171,12 @@ class Storm:
         self._port = daemon.port
         self._sockets = sockets
         self._visitors = visitors
+        self._between = between
         self._page = page
         self._is_under_way = threading.Event()
         self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="storm")
 
     def __enter__(self) -> Self:
@@ -173,7 +186,7 @@ class Storm:
             if self._failure is None:
                 self.goes_on()
         except BaseException:
-            self.is_over = True
+            self._stop()
             raise
         if self._failure is not None:
             raise self._failure
@@ -184,11 +197,22 @@ class Storm:
 
     def end(self) -> None:
         """Have all sockets wait for what is on its way, and end."""
-        self.is_over = True
+        self._stop()
         self._thread.join(2 * GUARD_SECONDS)
         assert not self._thread.is_alive()
         if self._failure is not None:
             raise self._failure
+
+    def _stop(self) -> None:
+        self.is_over = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._has_ended.set)
+
+    async def rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until the storm is to end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_ended.wait(), seconds)
 
     def goes_on(self, messages: int = 20) -> None:
         """Wait until so many more messages and requests were answered."""
@@ -207,13 +231,15 @@ class Storm:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._load())
+            with _enough_files(self._sockets + self._visitors):
+                asyncio.run(self._load())
         except BaseException as error:
             self._failure = error
         finally:
             self._is_under_way.set()
 
     async def _load(self) -> None:
+        self._loop = asyncio.get_running_loop()
         connections = [await self._connect() for _ in range(self._sockets)]
         async with asyncio.TaskGroup() as tasks:
             for name, connection in enumerate(connections):
@@ -238,7 +264,7 @@ class Storm:
             except (OSError, EOFError, ValueError) as error:
                 self.account.statuses[0] += 1
                 self.account.errors.append(repr(error))
-                await asyncio.sleep(self.pause)
+                await self.rest(self._between)
 
     async def _ask(self) -> None:
         """Requests on one connection, as long as it lasts."""
@@ -250,11 +276,28 @@ class Storm:
                 status, fields = _read_head(head)
                 await reader.readexactly(int(fields["content-length"]))
                 self.account.statuses[status] += 1
-                await asyncio.sleep(self.pause / 10)
+                await self.rest(self._between)
                 if fields.get("connection") == "close":
                     return
         finally:
             writer.close()
+
+
+@contextmanager
+def _enough_files(connections: int) -> Iterator[None]:
+    """So many connections more can be opened, as far as the hard limit allows it."""
+    needed = len(list(Path("/proc/self/fd").iterdir())) + connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        yield
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise OSError(f"{connections} connections need {needed} open files: ulimit -Hn is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _read_head(head: bytes) -> tuple[int, dict[str, str]]:

@@ -33,8 +33,8 @@ def port(domain) -> Iterator[socket.socket]:
         yield port
 
 
-def daemon(port: socket.socket, domain: str) -> Daemon:
-    return Daemon(WEBAPP, f"--endpoint=systemd:domain={domain}:index=0", passed=port)
+def daemon(port: socket.socket, domain: str, *options: str) -> Daemon:
+    return Daemon(WEBAPP, f"--endpoint=systemd:domain={domain}:index=0", *options, passed=port)
 
 
 def ask(port: socket.socket) -> socket.socket:
@@ -89,3 +89,26 @@ def test_a_killed_daemon_leaves_the_port_to_the_next(port, domain):
     client = ask(port)
     with daemon(port, domain):
         assert "200" in answer(client)
+
+
+def test_the_port_survives_a_restart_of_a_daemon_with_worker_processes(port, domain, tmp_path):
+    options = ("--processes=2", f"--socket={tmp_path / 'd.sock'}")
+    with daemon(port, domain, *options) as first:
+        assert "200" in answer(ask(port))
+        assert first.stop() == 0
+    waiting = [ask(port) for _ in range(20)]
+    with daemon(port, domain, *options) as second:
+        assert {answer(client) for client in waiting} == {"HTTP/1.1 200 OK\r\n"}
+        assert second.stop() == 0
+        assert "Traceback" not in first.log + second.log
+
+
+def test_no_worker_process_keeps_the_port_of_a_killed_daemon(port, domain, tmp_path):
+    options = ("--processes=2", f"--socket={tmp_path / 'd.sock'}")
+    with daemon(port, domain, *options) as first:
+        assert "200" in answer(ask(port))
+        first.kill()
+    client = ask(port)
+    with daemon(port, domain, *options) as second:
+        assert "200" in answer(client)
+        assert second.stop() == 0

@@ -166,7 +166,7 @@ TXCHANNELS = {
     "LAYER": "other",
     "ROOT_PATH": "/shop",
     "EXCLUDE_CHANNELS": ["websocket.disconnect"],
-    "MAX_MESSAGES": 1000,
+    "DRAIN_TIMEOUT": 20,
 }
 """
 UNUSED = '"default": {"BACKEND": "txchannels.layers.memory.MemoryLayer", "ROUTING": []},'
@@ -202,8 +202,8 @@ def test_all_that_mended_settings_say_of_workers_is_used_at_once(
                 assert socket.recv(WAIT) == "/shop/"
             assert daemon.serving()[:2] == (1, generation)
         assert not site.notes["disconnects"], "the workers were told not to run these"
-        assert "changed" not in daemon.log
-        assert "says of MAX_MESSAGES is used when it is restarted" in daemon.log
+        assert "changed: CHANNEL_LAYERS" not in daemon.log
+        assert "says of DRAIN_TIMEOUT is used when it is restarted" in daemon.log
         assert daemon.stop() == 0
     finally:
         daemon.kill()

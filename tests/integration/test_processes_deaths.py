@@ -109,7 +109,7 @@ def test_asked_to_end_it_finishes_what_it_runs(daemon: Supervised) -> None:
         socket.send("next")
         assert [socket.recv(WAIT), socket.recv(WAIT)] == ["die SIGTERM", "next"]
     for pid, _ in daemon.site.notes["dying"][-2:]:
-        assert "exit code 0; 0 messages lost" in daemon.wait_for(f"(pid {pid}) has ")
+        assert "ended by SIGTERM from outside; 0 messages" in daemon.wait_for(f"(pid {pid}) has ")
     daemon.all_ready()
     assert daemon.lost() == before
 

@@ -1,4 +1,7 @@
-"""Under a steady load, workers are killed and reloaded: clients keep account of what they see."""
+"""Under a steady load, workers are killed and reloaded, also with broken code.
+
+The clients keep account of what they see.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,66 @@ from pathlib import Path
 import pytest
 
 from tests.integration.storm import Account, Storm, kill_workers, lost_with
-from tests.integration.supervised import Site, Supervised, stopped
+from tests.integration.supervised import Site, Supervised, stopped, workers_of
 
 pytestmark = pytest.mark.slow
 
 KILLS = 100
 RELOADS = 30
-SOCKETS = 50
+SOCKETS = 500
+VISITORS = 2
 
-WORKERS = 4
+#: Seconds between two messages of a socket: all of them send 100 in a second.
+PAUSE = SOCKETS / 100
+
 THREADS = 8
+
+#: What is not ready in so many seconds has hung. On a slow machine, good code must need less.
+START_SECONDS = 15
+
+#: Edits that break the site: the file, what it says then, and what the operator is told. What
+#: begins with an empty line is added to it.
+BROKEN = (
+    ("views.py", "def hello(:\n", "SyntaxError"),
+    ("models.py", "\nimport no_such_module\n", "No module named 'no_such_module'"),
+    (
+        "models.py",
+        """
+from django.core.checks import Error, register
+
+
+@register()
+def look(**_):
+    return [Error("the site is not fit", id="site.E001")]
+""",
+        "the site is not fit",
+    ),
+    (
+        "models.py",
+        "\nimport threading\n\nthreading.Event().wait(600)\n",
+        f"not ready within {START_SECONDS} s",
+    ),
+    ("routing.py", "routing = [\n", "SyntaxError"),
+    ("routing.py", "\nfrom supervised_site.doing import no_such_name\n", "no_such_name"),
+    (
+        "models.py",
+        """
+from django.db import models
+
+
+class Orphan(models.Model):
+    parent = models.ForeignKey("nobody.Nothing", on_delete=models.CASCADE)
+""",
+        "fields.E300",
+    ),
+    (
+        "routing.py",
+        "\nimport threading\n\nthreading.Event().wait(600)\n",
+        f"not ready within {START_SECONDS} s",
+    ),
+    ("settings.py", "SECRET_KEY = (\n", "SyntaxError"),
+    ("views.py", "\nraise RuntimeError('no views today')\n", "no views today"),
+)
 
 
 @pytest.fixture
@@ -28,12 +81,19 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def daemon(site: Site, processes: int) -> Iterator[Supervised]:
-    environment = {"BUSY_SECONDS": "0.03"}
-    options = (f"--threads={THREADS}", "--ws-serial-timeout=600", "--response-timeout=600")
-    with stopped(
-        Supervised(site, *options, processes=processes, environment=environment)
-    ) as daemon:
+    with stopped(supervised(site, processes)) as daemon:
         yield daemon
+
+
+def supervised(site: Site, processes: int, *options: str) -> Supervised:
+    """A daemon that does not lose patience on a slow machine, but for what *options* say."""
+    patient = (f"--threads={THREADS}", "--ws-serial-timeout=600", "--response-timeout=600")
+    environment = {"BUSY_SECONDS": "0.03"}
+    return Supervised(site, *patient, *options, processes=processes, environment=environment)
+
+
+def load(daemon: Supervised) -> Storm:
+    return Storm(daemon, sockets=SOCKETS, visitors=VISITORS, pause=PAUSE)
 
 
 def check_sockets(account: Account) -> None:
@@ -43,15 +103,22 @@ def check_sockets(account: Account) -> None:
     assert account.sent == account.answered + len(account.lost)
 
 
+def check_nothing_is_noticed(account: Account) -> None:
+    check_sockets(account)
+    assert account.lost == []
+    assert account.statuses.keys() == {200}
+    assert account.errors == []
+
+
 def begun(site: Site) -> Counter[str]:
     """How often each message was begun, in whichever worker."""
     return Counter(text for _, text in site.notes["begun"])
 
 
-@pytest.mark.parametrize("processes", [WORKERS])
+@pytest.mark.parametrize("processes", [4])
 @pytest.mark.timeout(600)
 def test_kills_cost_what_was_running_and_no_socket(daemon: Supervised, site: Site) -> None:
-    with Storm(daemon, sockets=SOCKETS, visitors=2, pause=0.3) as storm:
+    with load(daemon) as storm:
         kill_workers(daemon, KILLS, at_once=2)
         storm.goes_on()
     account, told, booked = storm.account, daemon.tells(), lost_with(daemon)
@@ -71,18 +138,54 @@ def test_kills_cost_what_was_running_and_no_socket(daemon: Supervised, site: Sit
     assert account.failed <= booked["http.request"]
 
 
-@pytest.mark.parametrize("processes", [1])
+@pytest.mark.parametrize("processes", [2])
 @pytest.mark.timeout(600)
 def test_reloads_cost_nothing(daemon: Supervised, site: Site) -> None:
-    with Storm(daemon, sockets=SOCKETS, visitors=2, pause=0.3) as storm:
+    with load(daemon) as storm:
         for _ in range(RELOADS):
             daemon.reload()
         storm.goes_on()
-    account, told = storm.account, daemon.tells()
-    check_sockets(account)
-    assert account.lost == []
-    assert account.statuses.keys() == {200}
-    assert account.errors == []
+    told = daemon.tells()
+    check_nothing_is_noticed(storm.account)
     assert told["generation"] == RELOADS + 1
     assert (told["lost"], told["restarts"]) == (0, 0)
     assert set(begun(site).values()) == {1}
+
+
+@pytest.mark.timeout(600)
+def test_broken_code_costs_nothing(site: Site) -> None:
+    """Whatever is broken, the old workers serve on, with the old code."""
+    with supervised(site, 2, f"--start-timeout={START_SECONDS}") as daemon:
+        workers = daemon.workers
+        with load(daemon) as storm:
+            site.set_version("two")
+            for broken in BROKEN:
+                reload_in_vain(daemon, *broken)
+                assert daemon.workers == workers
+                storm.goes_on()
+                assert daemon.get("hello").text.split()[0] == "one"
+            daemon.reload()
+            storm.goes_on()
+            assert daemon.get("hello").text.split()[0] == "two"
+        told = daemon.tells()
+        assert not set(daemon.workers) & set(workers)
+        assert daemon.stop() == 0, daemon.log
+    check_nothing_is_noticed(storm.account)
+    assert (told["lost"], told["restarts"]) == (0, 0)
+    assert set(begun(site).values()) == {1}
+    assert not workers_of(site)
+
+
+def reload_in_vain(daemon: Supervised, name: str, text: str, told: str) -> None:
+    """Break the file *name* for one reload, which must fail, and say why."""
+    site, generation = daemon.site, daemon.tells()["generation"]
+    if text.startswith("\n"):
+        site.append(name, text)
+    else:
+        site.edit(name, text)
+    ended = site.order("reload")
+    site.mend(name)
+    assert ended.returncode == 1, f"{name} was {text!r}"
+    assert told in ended.stderr
+    assert f"Generation {generation} goes on" in ended.stderr
+    assert daemon.tells()["generation"] == generation

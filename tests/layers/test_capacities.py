@@ -5,7 +5,7 @@ import re
 import pytest
 
 from txchannels.errors import ConfigurationError
-from txchannels.layers.capacities import Capacities
+from txchannels.layers.capacities import Capacities, site_capacities
 
 
 def test_a_channel_that_nothing_names_has_the_default():
@@ -33,7 +33,23 @@ def test_the_first_match_wins():
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "9", True, None])
 def test_a_capacity_must_be_a_positive_whole_number(value):
-    with pytest.raises(ConfigurationError, match=r"channel_capacity\['a'\]"):
+    with pytest.raises(ConfigurationError, match=r"CONFIG\['channel_capacity'\]\['a'\]"):
         Capacities(7, {"a": value})
-    with pytest.raises(ConfigurationError, match="capacity"):
+    with pytest.raises(ConfigurationError, match=r"CONFIG\['capacity'\]"):
         Capacities(value)
+
+
+@pytest.mark.parametrize("value", [[("a", 3)], 7, "a", [], 0, ""])
+def test_what_is_no_dict_of_capacities_is_refused_by_its_name(value):
+    with pytest.raises(ConfigurationError, match=r"CONFIG\['channel_capacity'\].*must be a dict"):
+        site_capacities(100, value)
+
+
+@pytest.mark.parametrize("key", [7, None, re.compile(b"a")])
+def test_a_key_must_be_a_glob_or_a_pattern(key):
+    with pytest.raises(ConfigurationError, match=r"CONFIG\['channel_capacity'\]\[.*must have"):
+        site_capacities(100, {key: 3})
+
+
+def test_none_is_no_capacities_of_ones_own():
+    assert site_capacities(7, None).of("chat") == 7

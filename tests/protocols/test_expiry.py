@@ -90,4 +90,9 @@ def test_what_expired_is_counted_and_told_at_the_next_check() -> None:
         world.advance(2)
     finally:
         globalLogPublisher.removeObserver(observe)
-    assert told == ["3 messages expired: no worker was free for them"]
+    assert told == [
+        (
+            "3 messages were given up: no worker has taken them in time, "
+            "or the layer's server was lost on their way"
+        )
+    ]

@@ -338,6 +338,8 @@ def test_a_broken_site_is_broken_again_after_a_reload_that_failed(lines):
     assert len(world.starting) == 1
     world.ready_all()
     assert world.broken == [True, False, True, False]
+    world.serving[0].work()
+    world.advance(4)
     assert len(world.starting) == 2
     assert len([level for level, _ in lines if level == "critical"]) == 1
 

@@ -53,6 +53,32 @@ def test_a_worker_that_is_due_goes_when_its_replacement_is_ready(limits, make_du
     assert any(said in text for _, text in lines)
 
 
+def test_one_that_is_too_large_at_first_is_not_replaced_for_that_and_told_once(lines):
+    """Its successor would be as large, and be replaced as well, without end."""
+    world = World(2, max_rss_bytes=2**30).start()
+    for process in world.starting:
+        process.memory = 2**30
+        process.ready()
+    sweep(world, 60)
+    for process in world.serving:
+        process.memory *= 2
+    sweep(world, 60)
+    assert len(world.spawned) == 2
+    assert world.supervisor.recycled == 0
+    (warning,) = [text for level, text in lines if level == "warn"]
+    assert "--max-rss 1073741824 bytes is too little" in warning
+    assert "took 1073741824 when it began" in warning
+
+
+def test_one_that_is_too_large_at_first_is_replaced_for_all_else():
+    world = World(1, max_rss_bytes=2**30, max_messages=100).start()
+    world.starting[0].memory = 2**30
+    world.ready_all()
+    world.serving[0].work(100)
+    sweep(world)
+    assert len(world.starting) == 1
+
+
 def test_without_limits_nobody_is_replaced():
     world = World(2).started()
     for process in world.serving:

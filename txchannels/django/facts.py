@@ -1,13 +1,15 @@
 """What the daemon has to know of a site whose code it does not load.
 
 As a program (``python -m txchannels.django.facts``), it imports the settings, and nothing
-else of the site, and writes the facts to the descriptor that it is given.
+else of the site, and writes the facts, after their length, to the descriptor that it is given.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,9 @@ from txchannels.plain import to_plain
 __all__ = ["describe_settings", "source_files"]
 
 MEMORY_BACKEND = "txchannels.layers.memory.MemoryLayer"
+
+#: What stands before the facts: how many bytes they are, as others may hold the pipe open.
+LENGTH_BYTES = 8
 
 
 def describe_settings(alias: str) -> dict[str, Any]:
@@ -44,13 +49,8 @@ def describe_settings(alias: str) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
         known = ", ".join(map(str, layers))
         raise ConfigurationError("--layer", alias, f"CHANNEL_LAYERS has only: {known}")
-    try:
-        config = to_plain(dict(entry.get("CONFIG") or {}))
-        options = to_plain(dict(own))
-    except TypeError as error:
-        raise ConfigurationError(
-            f"CHANNEL_LAYERS[{alias!r}] or TXCHANNELS", None, f"{error}, as --processes needs"
-        ) from None
+    config = _plain_dict(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']", entry.get("CONFIG") or {})
+    options = _plain_dict("TXCHANNELS", own)
     return {
         "settings_module": settings.SETTINGS_MODULE,
         "backend": str(entry.get("BACKEND", "")),
@@ -60,6 +60,26 @@ def describe_settings(alias: str) -> dict[str, Any]:
         "debug": bool(settings.DEBUG),
         "root_path": str(settings.FORCE_SCRIPT_NAME or ""),
     }
+
+
+def _plain_dict(where: str, values: Mapping[Any, Any]) -> Any:
+    """*values* as `to_plain` has them, and as they can be sent.
+
+    Raises: ConfigurationError: One of them cannot be handed over; says which.
+    """
+    for key, value in values.items():
+        try:
+            packb(to_plain({key: value}))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            remedy = (
+                "a number beyond 64 bits cannot be handed to another process"
+                if isinstance(error, OverflowError)
+                else str(error)
+            )
+            raise ConfigurationError(
+                f"{where}[{key!r}]", None, f"{remedy}, as --processes needs"
+            ) from None
+    return to_plain(dict(values))
 
 
 def source_files(error: BaseException | None = None) -> list[str]:
@@ -91,6 +111,8 @@ def _is_installed(path: str) -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Write the facts, or what is wrong."""
     descriptor, settings_module, alias, *folders = arguments
+    process_id = os.getpid()
+    threading.Thread(target=_end_with_reader, args=[int(descriptor)], daemon=True).start()
     sys.path[:0] = folders
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
     try:
@@ -103,8 +125,19 @@ def main(arguments: Sequence[str]) -> None:
         found = {"error": ["", text]}  # the module: who asks knows who has named it
         found["files"] = source_files(error)
     found.setdefault("files", source_files())
+    if os.getpid() != process_id:
+        return  # the settings have forked: their child is not asked
+    data = packb(found)
     with os.fdopen(int(descriptor), "wb") as file:
-        file.write(packb(found))
+        file.write(len(data).to_bytes(LENGTH_BYTES) + data)
+
+
+def _end_with_reader(descriptor: int) -> None:
+    """End the program as soon as nobody reads the pipe *descriptor*, whatever it imports."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # an error is told without being asked for
+    poll.poll()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from txchannels.django.exceptions import (
 )
 from txchannels.django.message import Message
 from txchannels.django.request import AsgiRequest
-from txchannels.errors import ChannelClosed, ChannelFull
+from txchannels.django.unsent import unsent
+from txchannels.errors import ChannelClosed, ChannelFull, LayerUnavailable
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
@@ -231,8 +232,11 @@ class ViewConsumer:
         for answer in answers:
             failed = send_many([("channel", reply_channel, answer)], wait=SEND_WAIT_SECONDS)
             if failed:
-                if not isinstance(failed[0][1], ChannelClosed | ChannelFull):
-                    raise failed[0][1]
+                error = failed[0][1]
+                if isinstance(error, LayerUnavailable):  # no fault of the view's
+                    unsent.note(reply_channel, error)
+                elif not isinstance(error, ChannelClosed | ChannelFull):
+                    raise error
                 return
 
 

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Literal
 
-from txchannels.errors import ChannelClosed
+from txchannels.django.unsent import unsent
+from txchannels.errors import ChannelClosed, LayerUnavailable
 
 if TYPE_CHECKING:
     from txchannels.django.channel import Channel
@@ -208,9 +209,13 @@ def _send(layer: Any, batch: list[Send]) -> list[Exception]:
         return [error]
     lost: list[Exception] = []
     for (_, name, _), reason in failed:
-        if not isinstance(reason, ChannelClosed):
+        if isinstance(reason, ChannelClosed):
+            continue
+        lost.append(reason)
+        if isinstance(reason, LayerUnavailable):
+            unsent.note(name, reason)
+        else:
             logger.error("Failed to send queued message to channel %r: %r", name, reason)
-            lost.append(reason)
     return lost
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from fnmatch import translate
 from math import inf
+from typing import Any
 
 from txchannels.errors import ConfigurationError
 
@@ -32,17 +33,17 @@ class Capacities:
         by_channel: Globs over whole names, or compiled patterns (matched from the
             start), with their capacities; the first in order wins.
 
-    Raises: ConfigurationError: A capacity is no positive whole number.
+    Raises: ConfigurationError: A capacity is no positive whole number; a key is no pattern.
     """
 
     def __init__(
         self, default: int, by_channel: Mapping[str | re.Pattern[str], int] | None = None
     ) -> None:
-        self._default = _positive("capacity", default)
+        self._default = _positive("CONFIG['capacity']", default)
         self._rules = [
             (
-                pattern if isinstance(pattern, re.Pattern) else re.compile(translate(pattern)),
-                _positive(f"channel_capacity[{pattern!r}]", capacity),
+                _compile(pattern),
+                _positive(f"CONFIG['channel_capacity'][{pattern!r}]", capacity),
             )
             for pattern, capacity in (by_channel or {}).items()
         ]
@@ -55,23 +56,42 @@ class Capacities:
         return self._default
 
 
+def _compile(pattern: object) -> re.Pattern[str]:
+    if isinstance(pattern, str):
+        return re.compile(translate(pattern))
+    if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, str):
+        return pattern
+    raise ConfigurationError(
+        f"CONFIG['channel_capacity'][{pattern!r}]",
+        None,
+        "must have a channel's name, a glob or a compiled pattern as its key",
+    )
+
+
 def _positive(setting: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigurationError(setting, value, "must be a whole number, 1 or more")
     return value
 
 
-def site_capacities(
-    capacity: object, channel_capacity: Mapping[str | re.Pattern[str], int] | None
-) -> Capacities:
+def site_capacities(capacity: Any, channel_capacity: object) -> Capacities:
     """The capacities that a site's CONFIG asks for, and `DEFAULT_CAPACITIES` after them.
 
-    Raises: ConfigurationError: A capacity is no positive whole number.
+    Args:
+        channel_capacity: A mapping as `Capacities` takes; None is an empty one.
+
+    Raises: ConfigurationError: It is none; a capacity is no positive whole number.
     """
-    by_channel = {**(channel_capacity or {})}
+    if not isinstance(channel_capacity, Mapping | None):
+        raise ConfigurationError(
+            "CONFIG['channel_capacity']",
+            channel_capacity,
+            "must be a dict of capacities by channel, as {'http.request': 500}",
+        )
+    by_channel = dict(channel_capacity or {})
     for pattern, value in DEFAULT_CAPACITIES.items():
         by_channel.setdefault(pattern, value)
-    return Capacities(_positive("capacity", capacity), by_channel)
+    return Capacities(capacity, by_channel)
 
 
 def read_seconds(setting: str, value: object, *, least: float = 0, most: float = inf) -> float:

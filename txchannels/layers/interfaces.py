@@ -106,6 +106,12 @@ class IReactorLayer(Interface):
     def is_here(channel: str) -> bool:
         """Whether a message that is sent to *channel* now stays in this process."""
 
+    def can_answer(prefix: str) -> bool:
+        """Whether what other hosts send to the inbox *prefix* comes here now, as far as is known.
+
+        A layer that lacks this is taken to say yes.
+        """
+
     def drain() -> None:
         """Take no more messages from other hosts; what is here already is still delivered."""
 

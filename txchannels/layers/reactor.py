@@ -61,6 +61,10 @@ class HubReactor:
         """Always: the hub reaches no other process."""
         return True
 
+    def can_answer(self, prefix: str) -> bool:
+        """Always: nothing is between the hub and those who answer."""
+        return True
+
     def drain(self) -> None:
         """Nothing to do: no message comes from other hosts."""
 

@@ -10,7 +10,7 @@ what a command does not use does no harm.
 from __future__ import annotations
 
 from txchannels.options.build import build_settings, closest
-from txchannels.options.lasting import lasting_keys
+from txchannels.options.lasting import differing_keys, take_over
 from txchannels.options.option import DAEMON, WORKER, Option, usable_cpus
 from txchannels.options.table import GROUPS, OPTIONS, options_of
 
@@ -22,7 +22,8 @@ __all__ = [
     "Option",
     "build_settings",
     "closest",
-    "lasting_keys",
+    "differing_keys",
     "options_of",
+    "take_over",
     "usable_cpus",
 ]

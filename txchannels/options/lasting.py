@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from txchannels.options.option import Option
 from txchannels.options.table import options_of
 from txchannels.settings import Settings
 
-__all__ = ["lasting_keys"]
+__all__ = ["differing_keys", "take_over"]
 
 
-def lasting_keys(
-    site: Mapping[str, Any], before: Settings, after: Settings, command: str
-) -> list[str]:
-    """The keys in *site*, its ``TXCHANNELS``, that only a restart of *command* makes true.
+def take_over(used: Settings, wanted: Settings, *, is_unused: bool = False) -> Settings:
+    """What a daemon that uses *used* can take of *wanted*, beside the rest of what it uses.
+
+    How workers are and when they are replaced, it can always: others are started.
 
     Args:
-        before: What the daemon has started with.
-        after: What it would start with now.
+        is_unused: Whether no worker has been yet: the layer and the limits of clients, too, can
+            be replaced then.
+    """
+    mine, others = used.processes, wanted.processes
+    workers = replace(wanted.workers, no_delay=used.workers.no_delay)
+    taken = replace(
+        used,
+        workers=wanted.workers if is_unused else workers,
+        processes=replace(others, count=mine.count, socket=mine.socket, reload=mine.reload),
+    )
+    if is_unused:
+        taken = replace(taken, layer=wanted.layer, http=wanted.http, websocket=wanted.websocket)
+    return taken
+
+
+def differing_keys(
+    used: Settings, wanted: Settings, keys: Collection[str], command: str
+) -> list[str]:
+    """Those of *keys*, of ``TXCHANNELS``, that only a restart of *command* makes true.
+
+    Args:
+        used: What the daemon runs with.
+        wanted: What it would start with now.
     """
     return [
         option.key
         for option in options_of(command)
-        if option.key in site and _lasting(before, option) != _lasting(after, option)
+        if option.key in keys and _value(used, option) != _value(wanted, option)
     ]
 
 
-def _lasting(settings: Settings, option: Option) -> Any:
-    """What *option* has set, where that is for a daemon's life; None where it is not.
-
-    Limits of clients and of workers, and the layer, can be replaced while no worker has been.
-    """
+def _value(settings: Settings, option: Option) -> Any:
     section, _, field = option.field.rpartition(".")
     if section == "address":
         return settings.endpoints
-    if section == "processes":
-        return getattr(settings.processes, field)
-    return None if section or field == "layer" else getattr(settings, field)
+    return getattr(getattr(settings, section) if section else settings, field)

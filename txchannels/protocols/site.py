@@ -178,7 +178,11 @@ class Site:
     def _report_expired(self) -> None:
         expired, self._expired = self._expired, 0
         if expired:
-            log.warn("{count} messages expired: no worker was free for them", count=expired)
+            log.warn(
+                "{count} messages were given up: no worker has taken them in time, "
+                "or the layer's server was lost on their way",
+                count=expired,
+            )
 
     def send_first(self, channel: str, message: Message) -> None:
         """Send a request's or socket's first message, to whoever will answer it.
@@ -188,7 +192,16 @@ class Site:
         if self.has_no_workers:
             self.count("site.no_workers")
             raise LayerUnavailable("There are no workers")
+        if not self.can_be_answered and not self.layer.is_here(channel):
+            self.count("layer.unavailable")
+            raise LayerUnavailable("No answer of another host can come now")
         self.layer.send(channel, message)
+
+    @property
+    def can_be_answered(self) -> bool:
+        """Whether what other hosts answer can come now, as far as the layer knows."""
+        can_answer = getattr(self.layer, "can_answer", None)  # a layer of others' may lack it
+        return can_answer is None or bool(can_answer(self.prefix))
 
     def send_later(self, channel: str, message: Message) -> None:
         """Send *message* now, or when *channel* has room: it must not be dropped lightly."""

@@ -23,6 +23,10 @@ log = Logger()
 QUICK_DEATHS = 5
 QUICK_SECONDS = 60.0
 
+#: A death in the middle of a message says nothing of the code if a worker has done one in so many
+#: seconds: that one message may be to blame, and whoever sends it must not have all refused.
+WORKED_SECONDS = 300.0
+
 #: So do so many starts in a row that failed, of every worker.
 FAILED_STARTS = 3
 
@@ -55,6 +59,7 @@ class Health:
         self._broken_changed = broken_changed
         self._intensity = Intensity(max(QUICK_DEATHS, 2 * len(slots)), QUICK_SECONDS)
         self._condemned_at: float | None = None
+        self._worked_at: float | None = None  # when a worker last did a message
         self._was_broken = False
 
     @property
@@ -72,13 +77,19 @@ class Health:
         """Whether none is left, besides."""
         return self._condemned_at is not None and not self.serving
 
-    def died(self, slot: Slot, worker: Worker) -> None:
-        """The worker of *slot* has died, or could not start."""
+    def died(self, slot: Slot, worker: Worker) -> bool:
+        """The worker of *slot* has died, or could not start.
+
+        Returns: Whether the code may be at fault, rather than one message.
+        """
         self.look()
+        self._note_work(worker)
         if worker.has_proven():
             self._prove(slot, worker)
-            return
+            return False
         now = self._clock.seconds()
+        if worker.lost and self._worked_at is not None and now - self._worked_at <= WORKED_SECONDS:
+            return False
         self._intensity.died(now)
         if self._condemned_at is None and (
             self._intensity.is_exceeded(now)
@@ -92,12 +103,19 @@ class Health:
                 state=f"The {serving} that run go on" if serving else "Requests are answered 503",
                 again=self._again,
             )
+        return True
 
     def look(self) -> None:
         """Look which workers are of use: the code that they have imported works."""
         for slot in self._slots:
-            if slot.worker is not None and slot.worker.has_proven():
-                self._prove(slot, slot.worker)
+            if slot.worker is not None:
+                self._note_work(slot.worker)
+                if slot.worker.has_proven():
+                    self._prove(slot, slot.worker)
+
+    def _note_work(self, worker: Worker) -> None:
+        if worker.process is not None and worker.process.done:
+            self._worked_at = max(self._worked_at or 0.0, worker.process.last_done)
 
     def _prove(self, slot: Slot, worker: Worker) -> None:
         slot.pardon()
@@ -112,7 +130,7 @@ class Health:
 
     def pardon(self) -> None:
         """The code is new: forget how the former fared."""
-        self._condemned_at = None
+        self._condemned_at = self._worked_at = None
         self._intensity.clear()
         for slot in self._slots:
             slot.pardon()

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.protocol import ProcessProtocol
@@ -32,6 +34,10 @@ EXIT_SECONDS = 5.0
 MAX_LINE_BYTES = 8192
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+#: Becomes the program of its other arguments, in the folder that the first names. The reactor
+#: would fork for that, and cannot at all when its own folder is gone.
+_ENTER = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 
 
 class IPeer(Protocol):
@@ -67,6 +73,7 @@ class Program:
         adopt: Serves the process at the other end of a socket.
         orders: What it is told to be: see `txchannels.worker_process`.
         lost: Called with the consumer, the channel and each message that has died with it.
+        folder: Where it is started; a link leads where it leads then.
 
     Attributes:
         files_told: Called with the files that it has imported, if it cannot start.
@@ -75,7 +82,7 @@ class Program:
     Thread: the reactor's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - it joins what others have made
         self,
         reactor: Any,
         name: str,
@@ -83,6 +90,7 @@ class Program:
         adopt: Callable[[socket.socket, str], Any],
         orders: Mapping[str, Any],
         lost: Callable[[Program, str, str, Any], None],
+        folder: str,
     ) -> None:
         self.name = name
         self._reactor = reactor
@@ -97,20 +105,19 @@ class Program:
         self._begun_at = 0.0
         self._timeout: Any = None
         self._has_terminal = bool(orders.get("development"))
-        ours, theirs = socket.socketpair()
-        board = Board()
-        try:
-            self._transport = self._spawn(theirs.fileno(), board.descriptor)
-        except BaseException:
-            ours.close()
-            board.close()
-            raise
-        finally:
-            theirs.close()
-        self.pid: int = self._transport.pid
-        self._board = board
-        self._peer: IPeer = adopt(ours, name)
-        self._peer.board = board
+        self._folder = folder
+        with ExitStack() as undo:
+            self._board = Board()
+            undo.callback(self._board.close)
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                self._transport = self._spawn(theirs.fileno(), self._board.descriptor)
+            self.pid: int = self._transport.pid
+            undo.callback(self._give_up)
+            self._peer: IPeer = adopt(ours, name)
+            undo.pop_all()
+        self._peer.board = self._board
         self._peer.told = self._told
         self._peer.ended = self._disconnected
         self._peer.tell("orders", dict(orders))
@@ -118,9 +125,17 @@ class Program:
     def __str__(self) -> str:
         return f"{self.name} ({self.pid})"
 
+    def _give_up(self) -> None:
+        """The daemon cannot serve it, and will not hear of its end."""
+        self._is_connected = False
+        self._has_ended = True
+        self.kill()
+
     def _spawn(self, link: int, board: int) -> Any:
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 - as multiprocessing does
         command = [sys.executable, *flags, "-m", "txchannels.worker_process", self.name]
+        if not self._is_here():
+            command = [sys.executable, "-I", "-S", "-c", _ENTER, self._folder, *command]
         nothing = os.open(os.devnull, os.O_RDONLY)
         files: dict[int, Any] = {0: nothing, 1: "r", 2: "r"}
         if self._has_terminal:
@@ -136,6 +151,16 @@ class Program:
             )
         finally:
             os.close(nothing)
+
+    def _is_here(self) -> bool:
+        """Whether its folder is the daemon's.
+
+        Raises: OSError: There is no such folder.
+        """
+        try:
+            return Path(self._folder).samefile(".")
+        except OSError as error:
+            raise OSError(f"its folder {self._folder}: {error.strerror or error}") from None
 
     # What the supervisor does with it
 
@@ -281,23 +306,25 @@ class ProgramProtocol(ProcessProtocol):
         self._rest = {1: b"", 2: b""}
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N802, N803 - Twisted's name
-        """Log whole lines."""
+        """Log whole lines, in one event."""
         *lines, rest = (self._rest[childFD] + data).split(b"\n")
         if len(rest) > MAX_LINE_BYTES:
             lines, rest = [*lines, rest], b""
         self._rest[childFD] = rest
-        for line in lines:
-            self._log(line)
+        if lines:
+            self._log(lines)
 
     def childConnectionLost(self, childFD: int) -> None:  # noqa: N802, N803 - Twisted's name
         """Log what is no whole line."""
         rest, self._rest[childFD] = self._rest[childFD], b""
         if rest:
-            self._log(rest)
+            self._log([rest])
 
-    def _log(self, line: bytes) -> None:
-        text = line.decode(errors="backslashreplace").rstrip()
-        log.info("[{worker}] {line}", worker=self._name, line=text)
+    def _log(self, lines: list[bytes]) -> None:
+        """Log what came at once as one: there may be thousands of short ones."""
+        start = f"[{self._name}] "
+        shown = (line.decode(errors="backslashreplace").rstrip() for line in lines)
+        log.info("{lines}", lines="\n".join(f"{start}{line}" for line in shown))
 
     def processExited(self, reason: Any) -> None:
         """The system has told of its end."""

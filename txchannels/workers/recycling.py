@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from txchannels.workers.restarts import Backoff
-from txchannels.workers.worker import State, Worker
+from txchannels.workers.worker import LIMIT_JITTER, State, Worker
 
 if TYPE_CHECKING:
     from txchannels.workers.fleet import Fleet
@@ -47,6 +47,7 @@ class Recycling:
         self._slot: Slot | None = None
         self._replacement: Worker | None = None
         self._former: Worker | None = None
+        self._warned_of = 0  # the generation
 
     def consider(self) -> None:
         """Replace the oldest worker that is due, if none is being replaced."""
@@ -74,11 +75,27 @@ class Recycling:
             return f"it has done {process.done} messages"
         if limits.max_age_seconds and age >= limits.max_age_seconds * worker.jitter:
             return f"it is {age:.0f} s old"
-        if limits.max_rss_bytes:
+        if limits.max_rss_bytes and not self._is_large_at_first(worker):
             rss = process.rss()
             if rss >= limits.max_rss_bytes * worker.jitter:
                 return f"it takes {rss} bytes of memory"
         return ""
+
+    def _is_large_at_first(self, worker: Worker) -> bool:
+        """Whether *worker* took as much as is allowed when it began: its successor will, too."""
+        limit = self._fleet.settings.max_rss_bytes
+        if worker.rss_at_first < limit * (1.0 - LIMIT_JITTER):
+            return False
+        if self._warned_of != worker.generation:
+            self._warned_of = worker.generation
+            log.warn(
+                "--max-rss {limit} bytes is too little: {worker} took {rss} when it began. It is "
+                "not replaced for its size; allow more than the site needs at its start",
+                limit=limit,
+                worker=worker,
+                rss=worker.rss_at_first,
+            )
+        return True
 
     def claim(self, slot: Slot) -> Worker | None:
         """The replacement that starts for *slot*, whose worker has died: no more ours."""

@@ -59,6 +59,11 @@ class Slot:
         """Whether it has no worker and will not have one."""
         return self.worker is None and self._timer is None
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a worker of it starts, or will."""
+        return not self.is_serving and not self.is_idle
+
     def start(self, generation: int) -> None:
         """Start a worker for it."""
         self.worker = self._fleet.launch(self.number, generation, self)

@@ -6,7 +6,10 @@ The policy alone: it knows neither processes nor sockets, but `Spawn`, and a clo
   was of use (it has done a message, or lived for 10 s) is started again at once always.
 - Too many quick deaths, or no worker that can start at all, condemn the code. That is said once,
   loudly. With no worker left the fleet is *broken*; then one at a time is tried, every 30 s,
-  until one is ready. A worker that works ends it, whatever others do, and so does a reload.
+  until one is ready. While that has not worked, the others are tried one at a time, too, after
+  their waits. A worker that works ends it, whatever others do, and so does a reload.
+- Who dies in the middle of a message while messages are done by others condemns nothing: it may
+  be that one message, and anybody could send it. Nor is it waited for long if no worker is left.
 - A reload begins a new generation when all of it is ready, and only then lets the old one go;
   otherwise the old one goes on, or goes on starting. What is started for the old one meanwhile,
   or after a reload that has failed, imports the site as it is then: a process cannot import
@@ -46,6 +49,9 @@ __all__ = ["Outcome", "Supervisor"]
 log = Logger()
 
 SWEEP_SECONDS = 2.0
+
+#: With no worker left, it waits no longer for one whose code is not suspected.
+UNSUSPECTED_SECONDS = 1.0
 
 #: How much of a reason the status line shows.
 REASON_LETTERS = 100
@@ -143,6 +149,10 @@ class Supervisor:
             self._reloads.close(self._stopped())
         return self._fleet.emptied()
 
+    def use(self, settings: ProcessSettings) -> None:
+        """Hold workers to these limits from now on. How many there are stays."""
+        self._fleet.settings = settings
+
     def kill_all(self) -> None:
         """End all processes now; what each of them runs is logged."""
         self._fleet.kill_all()
@@ -195,31 +205,45 @@ class Supervisor:
         if self._facts_of != self.generation:
             self._tell_facts(facts)
         slot.worker.begin()
-        for other in self._slots:
-            if other.is_idle:
-                self._restart(other)
+        self._fill()
         self._health.tell()
+
+    def _fill(self) -> None:
+        """Have workers started for the places that none is started for."""
+        idle = [slot for slot in self._slots if slot.is_idle]
+        if not self._health.is_condemned:
+            for slot in idle:
+                self._restart(slot)
+        elif idle and not any(slot.is_awaited for slot in self._slots):
+            idle[0].start_in(idle[0].backoff.next(), self._restart)
 
     def slot_gone(self, slot: Slot, worker: Worker) -> None:
         """See `Policy`."""
-        self._health.died(slot, worker)
+        is_suspect = self._health.died(slot, worker)
         replacement = self._recycling.claim(slot)
         if replacement is not None:
             self.restarts += 1
             slot.give(replacement)
         else:
-            self._retry(slot)
+            self._retry(slot, is_suspect=is_suspect)
         self._health.tell()
 
-    def _retry(self, slot: Slot) -> None:
+    def _retry(self, slot: Slot, *, is_suspect: bool = True) -> None:
         """Have a worker started for *slot*, when it is time.
 
         Of a broken fleet one slot alone tries: the code is the same for all.
+
+        Args:
+            is_suspect: Whether the code is; if it is not, it need not wait long where all
+                others do.
         """
         if self._follows_edits and slot.failed_starts:
             return
         if not self.is_broken:
-            slot.start_in(slot.backoff.next(), self._restart)
+            seconds = slot.backoff.next()
+            if not is_suspect and not self._health.serving:
+                seconds = min(seconds, UNSUSPECTED_SECONDS)
+            slot.start_in(seconds, self._restart)
         elif all(other.is_idle for other in self._slots):
             slot.start_in(jittered(CEILING_SECONDS), self._restart)
 
@@ -241,6 +265,8 @@ class Supervisor:
                     slot.worker.replace_if_stuck()
             self._health.look()
             if self._attempt is None and not self._health.is_condemned:
+                if not self._follows_edits:
+                    self._fill()
                 self._recycling.consider()
         except Exception:
             log.failure("The workers could not be looked at")

@@ -7,6 +7,7 @@ go, or that cannot start, is killed when it is not gone in time.
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from txchannels.workers.fleet import Fleet
     from txchannels.workers.interfaces import WorkerProcess
 
-__all__ = ["Owner", "State", "Worker"]
+__all__ = ["LIMIT_JITTER", "TERMINATED", "Owner", "State", "Worker"]
 
 log = Logger()
 
@@ -34,6 +35,10 @@ PROVEN_SECONDS = 10.0
 
 #: How much earlier than at its limit one may be replaced, so that not all are at once.
 LIMIT_JITTER = 0.1
+
+#: How one exits that was told to go by SIGTERM, not by the daemon: as a shell says it.
+TERMINATED = 128 + signal.SIGTERM
+_TERMINATED = (f"exit code {TERMINATED:d}", "killed by SIGTERM")
 
 
 class State(Enum):
@@ -64,6 +69,8 @@ class Worker:
         owner: Who counts on it; None once it was told to go.
         started_at, begun_at: The clock's times.
         is_stuck: Whether it is killed for that.
+        lost: How many messages it had begun when it ended.
+        rss_at_first: Bytes of memory that it took when it began.
         jitter: What its limits are multiplied with.
     """
 
@@ -76,6 +83,8 @@ class Worker:
         self.started_at = fleet.clock.seconds()
         self.begun_at: float | None = None
         self.is_stuck = False
+        self.lost = 0
+        self.rss_at_first = 0
         self.jitter = random.uniform(1.0 - LIMIT_JITTER, 1.0)  # noqa: S311 - no secret
         self._fleet = fleet
         self._full_since: float | None = None
@@ -102,6 +111,7 @@ class Worker:
         assert self.process is not None
         self.state = State.BEGUN
         self.begun_at = self._fleet.clock.seconds()
+        self.rss_at_first = self.process.rss()
         self.process.begin()
 
     def retire(self, drain_seconds: float | None) -> None:
@@ -182,19 +192,21 @@ class Worker:
         """See `WorkerEvents`."""
         if self.state is State.ENDED:
             return
-        has_died = self.state not in (State.DRAINING, State.ENDING) or lost > 0
-        tell = log.error if has_died else log.info
-        tell(
-            "{worker} {did}: {how}; {lost} messages lost",
-            worker=self,
-            did="has died" if has_died else "has ended",
-            how=how,
-            lost=lost,
-        )
+        self.lost = lost
+        due = "was ready" if self.state is State.STARTING else "began"
+        if self.state in (State.DRAINING, State.ENDING):
+            tell, did = (log.error, "has died: ") if lost else (log.info, "has ended: ")
+        elif how in _TERMINATED:
+            tell, did, how = log.warn, "has been ", "ended by SIGTERM from outside"
+        else:
+            tell, did = log.error, "has died: "
+            if how.startswith("exit code"):
+                how = f"it exited by itself, {how}"
+        tell("{worker} {did}{how}; {lost} messages lost", worker=self, did=did, how=how, lost=lost)
         owner = self.owner
         self._leave(lost)
         if owner is not None:
-            owner.gone(self, how if self.begun_at else f"died before it was ready: {how}")
+            owner.gone(self, how if self.begun_at else f"died before it {due}: {how}")
 
     # Its timeouts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from txchannels.layers.ipc.places import module_place
+from txchannels.layers.ipc.places import module_place, working_folder
 
 #: Fails if anybody imports it.
 BOMB = "raise SystemExit('was run')\n"
@@ -96,6 +96,34 @@ def test_a_link_stays_as_it_is_named(tmp_path):
         invalidate_caches()
         places.append(module_place("mysite.settings", [f"{tmp_path}/current"]))
     assert places == [f"{tmp_path}/current/mysite/settings"] * 2
+
+
+@pytest.mark.parametrize("entry", ["", ".", "resolved"])
+def test_the_current_folder_is_as_the_shell_names_it(tmp_path, monkeypatch, entry):
+    write(tmp_path / "1" / "mysite" / "settings.py")
+    current = tmp_path / "current"
+    current.symlink_to("1")
+    monkeypatch.chdir(current)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "1") if entry == "resolved" else entry])
+    monkeypatch.setenv("PWD", f"{current}/")
+    assert working_folder() == str(current)
+    assert module_place("mysite.settings") == f"{current}/mysite/settings"
+    assert module_place("mysite.settings", ["."]) == f"{current}/mysite/settings"
+
+
+@pytest.mark.parametrize("named", ["/", "/no/such", "", ".", "current", "/a\0b"])
+def test_a_name_of_another_folder_is_not_believed(tmp_path, monkeypatch, named):
+    if "\0" in named:
+        monkeypatch.setattr("os.environ", {"PWD": named})
+    else:
+        monkeypatch.setenv("PWD", named)
+    assert working_folder() == f"{tmp_path}/elsewhere"
+
+
+def test_a_removed_current_folder_matters_to_nobody_else(tmp_path):
+    write(tmp_path / "a" / "mysite" / "settings.py")
+    (tmp_path / "elsewhere").rmdir()
+    assert module_place("mysite.settings", [f"{tmp_path}/a"]) == f"{tmp_path}/a/mysite/settings"
 
 
 def test_a_package_that_another_finder_knows(tmp_path, monkeypatch):

@@ -80,6 +80,7 @@ def test_a_socket_that_is_served_is_left_alone(path):
         other.bind(path)
         other.listen()
         assert "another program serves there" in refusal(path)
+        assert not Path(f"{path}.lock").exists()
         dialled = socket.socket(socket.AF_UNIX)
         with dialled:
             dialled.connect(path)
@@ -98,6 +99,19 @@ def test_what_is_no_socket_is_left_alone(path, make):
     make(Path(path))
     assert "something else" in refusal(path)
     assert Path(path).exists()
+    assert not Path(f"{path}.lock").exists()
+
+
+def test_a_lock_that_was_removed_under_its_owner_is_not_held(path, monkeypatch):
+    """The next daemon would make another of that name, and hold that one."""
+    flock = sockets.fcntl.flock
+
+    def removed(lock, operation):
+        flock(lock, operation)
+        Path(f"{path}.lock").unlink()
+
+    monkeypatch.setattr(sockets.fcntl, "flock", removed)
+    assert "another daemon serves there" in refusal(path)
 
 
 def test_a_symlink_is_no_socket(path, tmp_path):

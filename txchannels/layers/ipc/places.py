@@ -1,4 +1,7 @@
-"""Where a module is, found without running any code: what tells two sites of one name apart."""
+"""Where a module is, found without running any code: what tells two sites of one name apart.
+
+And where this process is, as whoever started it has named that.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["module_place"]
+__all__ = ["module_place", "working_folder"]
 
 
 def module_place(module: str, folders: Sequence[str] = ()) -> str:
@@ -18,7 +21,8 @@ def module_place(module: str, folders: Sequence[str] = ()) -> str:
 
     Neither the module nor the packages that it is in are imported. What cannot be found has
     the place where it would be looked for first. Symbolic links stay as they are named: the
-    place is the same when a link of a deployment leads somewhere else.
+    place is the same when a link of a deployment leads somewhere else. Below the current folder,
+    they are as `working_folder` names that.
 
     Args:
         folders: Where it is looked for before ``sys.path``.
@@ -33,7 +37,29 @@ def module_place(module: str, folders: Sequence[str] = ()) -> str:
         first = looked[0]
     spec = _find(name, looked, is_top=not parents)
     found = _place(spec) or Path(first, name)
-    return os.path.abspath(found)  # noqa: PTH100 - resolve() would follow links
+    place = Path(os.path.abspath(found))  # noqa: PTH100 - resolve() would follow links
+    try:
+        here = Path.cwd()  # what Python itself puts on its path is below this
+    except FileNotFoundError:  # it was removed: nothing is below it
+        return str(place)
+    if place.is_relative_to(here):
+        place = Path(working_folder(), place.relative_to(here))
+    return str(place)
+
+
+def working_folder() -> str:
+    """The absolute path of the current folder, with the links that it was entered by.
+
+    The system knows only where they led. A shell keeps the name in ``PWD``, which is believed
+    where it leads to the same folder.
+    """
+    named = os.environ.get("PWD", "")
+    try:
+        if named.startswith("/") and Path(named).samefile("."):
+            return os.path.normpath(named)
+    except (OSError, ValueError):
+        pass  # it is of another folder, which need not be there
+    return str(Path.cwd())
 
 
 def _find(name: str, folders: Sequence[str], *, is_top: bool) -> ModuleSpec | None:

@@ -288,6 +288,10 @@ class IPCReactor:
         """Never: all goes to the daemon."""
         return False
 
+    def can_answer(self, prefix: str) -> bool:
+        """Always: without the daemon, nothing can be sent that would be answered."""
+        return True
+
     def drain(self) -> None:
         """Nothing to do: what comes was asked for."""
 

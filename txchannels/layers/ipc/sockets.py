@@ -71,11 +71,14 @@ class Claim:
         self._setting = setting
         if len(os.fsencode(path)) > MAX_PATH_BYTES:
             raise self._refusal(f"is longer than the {MAX_PATH_BYTES} bytes that a socket may have")
+        self._lock_path = Path(f"{path}.lock")
         self._check_folder(Path(path).absolute().parent)
+        self._is_taken()  # beside what is somebody else's, nothing is made
         self._lock = self._take_lock()
         try:
             self.socket = self._listen()
         except BaseException:
+            self._lock_path.unlink(missing_ok=True)
             os.close(self._lock)
             raise
 
@@ -102,16 +105,20 @@ class Claim:
     def _take_lock(self) -> int:
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(f"{self.path}.lock", flags, 0o600)
+            lock = os.open(self._lock_path, flags, 0o600)
         except OSError as error:
             raise self._refusal(f"cannot be used: {error.strerror or error}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # One that was refused has removed it since: the next would make, and hold, another.
+            is_held = os.path.samestat(os.fstat(lock), self._lock_path.lstat())
         except OSError:
+            is_held = False
+        if not is_held:
             os.close(lock)
             raise self._refusal(
                 "another daemon serves there; stop it, or give this one another path"
-            ) from None
+            )
         return lock
 
     def _listen(self) -> socket.socket:
@@ -133,14 +140,25 @@ class Claim:
             raise self._refusal(f"cannot listen there: {error.strerror or error}") from None
         return sock
 
-    def _remove_stale(self) -> None:
-        """Remove a socket that nobody serves; nothing else."""
+    def _is_taken(self) -> bool:
+        """Whether there is a socket, served or not.
+
+        Raises: ConfigurationError: There is something else.
+        """
         try:
             mode = os.lstat(self.path).st_mode
         except FileNotFoundError:
-            return
+            return False
+        except OSError as error:
+            raise self._refusal(f"cannot be used: {error.strerror or error}") from None
         if not stat.S_ISSOCK(mode):
             raise self._refusal("there is something else than a socket")
+        return True
+
+    def _remove_stale(self) -> None:
+        """Remove a socket that nobody serves; nothing else."""
+        if not self._is_taken():
+            return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(CONNECT_SECONDS)
             try:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from txchannels.errors import LayerUnavailable
-from txchannels.layers.redis.operations import Operation, Script, write
+from txchannels.layers.redis.losses import Losses
+from txchannels.layers.redis.operations import FAILED, Operation, Script, failure_of, write
 from txchannels.layers.redis.outbox import Asked, Done, Outbox, Unanswered
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ _REPEATABLE = frozenset("lpr")
 MAX_AGAIN = 100_000
 LEAVE_GROUP = "l"
 
+#: The codes of errors with which a server refuses a script before it has written anything.
+_NOT_DONE = frozenset(
+    {
+        *("BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH"),
+        *("NOPERM", "NOREPLICAS", "NOSCRIPT", "OOM", "READONLY"),
+    }
+)
+
 
 class Batches:
     """See the module.
@@ -54,6 +63,7 @@ class Batches:
         self._reactor = reactor
         self._in_flight = 0
         self._again: dict[Operation, None] = {}
+        self._spoiled = Losses(reactor.seconds)
 
     @property
     def is_idle(self) -> bool:
@@ -116,14 +126,32 @@ class Batches:
     def _answered(self, reply: list[int], batch: list[Asked]) -> None:
         self._in_flight -= 1
         self._link.heard(reply[0])
+        verdicts: list[Any] = reply[1:]
+        if FAILED in verdicts:
+            verdicts = self._explained(verdicts, batch)
         again = [
             asked
-            for asked, verdict in zip(batch, reply[1:], strict=True)
+            for asked, verdict in zip(batch, verdicts, strict=True)
             if asked.done is not None and asked.done(verdict)
         ]
         self._settle(batch, again)
         if len(self.outbox):
             self.flush()
+
+    def _explained(self, verdicts: list[int], batch: list[Asked]) -> list[int | LayerUnavailable]:
+        """*verdicts*, with an error for each operation that has failed; some are logged."""
+        explained: list[int | LayerUnavailable] = list(verdicts)
+        for at, verdict in enumerate(verdicts):
+            if verdict == FAILED:
+                explained[at] = error = failure_of(batch[at].operation)
+                if self._spoiled.note():
+                    log.error(
+                        "{link}: {reason} ({count} so far)",
+                        link=self._link.name,
+                        reason=error,
+                        count=self._spoiled.count,
+                    )
+        return explained
 
     def _failed(self, failure: Any, batch: list[Asked]) -> None:
         """The server has refused a whole batch, or was lost before it answered."""
@@ -132,17 +160,16 @@ class Batches:
         for asked in batch:
             self._repeat(asked.operation)
         lost = failure.check(LayerUnavailable) is not None
-        if not lost:
-            log.error("{link} refused: {reason}", link=link.name, reason=failure.value)
         reason = str(failure.value).removeprefix(f"{link.name}: ")
-        error = (Unanswered if lost else LayerUnavailable)(f"{link.name}: {reason}")
+        is_undone = not lost and reason.partition(" ")[0] in _NOT_DONE
+        error = (LayerUnavailable if is_undone else Unanswered)(f"{link.name}: {reason}")
         for asked in batch:
             if asked.done is not None:
                 asked.done(error)
         if not lost and link.is_connected:
             self._settle(batch, [])
             # A server that takes no writes any more may have become a replica.
-            link.lose(str(failure.value))
+            link.lose(f"it refuses a batch: {reason}")
 
     def _repeat(self, operation: Operation) -> None:
         """Ask again, when the server is back, for what may be asked twice."""

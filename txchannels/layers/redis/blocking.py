@@ -7,7 +7,6 @@ one that may have been done (`Unanswered`).
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -26,11 +25,12 @@ from txchannels.errors import (
     Unanswered,
 )
 from txchannels.layers.codec import ElementError
-from txchannels.layers.interfaces import GROUP, IBlockingLayer, Message, Send
+from txchannels.layers.interfaces import IBlockingLayer, Message, Send
 from txchannels.layers.names import check_channel, check_channels, check_group, make_name
-from txchannels.layers.redis import pages
+from txchannels.layers.redis import pages, patience, pools
 from txchannels.layers.redis.homewait import TAKEN, is_lasting, wait_for_home
-from txchannels.layers.redis.operations import FULL, Operation, Script, error_of, write
+from txchannels.layers.redis.lists import Lists
+from txchannels.layers.redis.operations import FAILED, FULL, Operation, Script, failure_of, write
 from txchannels.layers.redis.outcomes import Outcome
 from txchannels.layers.redis.places import (
     address_of,
@@ -38,23 +38,23 @@ from txchannels.layers.redis.places import (
     list_key,
     member_shard,
     name_in,
-    shard_of,
     unowned_key,
 )
 from txchannels.layers.redis.reading import read_waiting
-from txchannels.layers.redis.shard import Shard
+from txchannels.layers.redis.sends import OPERATIONS, Sends
+from txchannels.layers.redis.shards import Shards
 from txchannels.layers.redis.writer import Config, Writer
 from txchannels.messages import copy_message
 
 if TYPE_CHECKING:
     from txchannels.layers.redis.config import Host
+    from txchannels.layers.redis.shard import Shard
 
 __all__ = ["DirectBlocking"]
 
 RECEIVE_SECONDS = 5.0
 RETRY_SECONDS = 0.02
 
-OPERATIONS = Script("operations")
 MEMBERS = Script("members")
 
 
@@ -81,8 +81,7 @@ class DirectBlocking:
         self._config = config
         self._prefix = config.prefix
         self._clock = clock
-        self._shards = [Shard(host) for host in hosts]
-        self._turn = 0
+        self._shards = Shards(hosts)
         self._writer = Writer(config)
 
     # Sending
@@ -98,67 +97,54 @@ class DirectBlocking:
     def send_many(
         self, sends: Iterable[Send], *, wait: float = 0.0
     ) -> list[tuple[Send, LayerError]]:
-        outcomes: list[Outcome] = []
-        batches: dict[Shard, list[tuple[Outcome, Operation]]] = {}
-        for send in sends:
-            kind, name, message = send
-            make = self._writer.group if kind == GROUP else self._writer.message
-            shards = self._shards if kind == GROUP else [self._shard_of(name)]
-            outcome = Outcome(send, shards)
-            outcomes.append(outcome)
-            for shard in shards:
-                try:
-                    operation = make(name, message, shard.synchronise())
-                    batches.setdefault(shard, []).append((outcome, operation))
-                except LayerError as error:
-                    outcome.errors.append(error)
         until = self._clock() + wait
-        for shard, batch in batches.items():
-            self._send_batch(shard, batch, until)
-        return [(outcome.send, outcome.failure()) for outcome in outcomes if outcome.errors]
-
-    def _send_batch(
-        self, shard: Shard, batch: list[tuple[Outcome, Operation]], until: float
-    ) -> None:
-        """Send all, and until it is too late again what found no room."""
-        while batch:
-            try:
-                verdicts = self._operate(shard, [operation for _, operation in batch])
-            except LayerError as error:
-                for outcome, _ in batch:
-                    outcome.errors.append(error)
-                return
-            full = []
-            for (outcome, operation), verdict in zip(batch, verdicts, strict=True):
-                kind, name, _ = outcome.send
-                if kind == GROUP:
-                    continue
-                if verdict == FULL:
-                    full.append((outcome, operation))
-                elif (failure := error_of(verdict, name)) is not None:
-                    outcome.errors.append(failure)
-            if not full or self._clock() >= until:
-                for outcome, _ in full:
-                    outcome.errors.append(_full(outcome.send[1]))
-                return
+        with patience.within(pools.COMMAND_SECONDS):
+            work = Sends(self._shards, self._writer, self._prefix, sends)
+            work.place()
+            work.go()
+        while work.is_waiting and self._clock() < until:
             Event().wait(RETRY_SECONDS)
-            batch = full
+            with patience.within(pools.COMMAND_SECONDS + min(0.0, until - self._clock())):
+                work.go()
+        work.give_up()
+        outcomes = work.outcomes
+        return [(outcome.send, outcome.failure()) for outcome in outcomes if outcome.errors]
 
     def send_group(self, group: str, message: Message) -> int:
         outcome = Outcome(("group", check_group(group), copy_message(message)), self._shards)
         full = 0
-        for shard in self._shards:
-            try:
-                operation = self._writer.group(group, outcome.send[2], shard.synchronise())
-                full += self._operate(shard, [operation])[0]
-            except LayerUnavailable as error:
-                outcome.errors.append(error)  # the members on other servers get it all the same
+        with patience.within(pools.COMMAND_SECONDS):
+            lost = self._shards.meet_all(self._shards)
+            there = [shard for shard in self._shards if shard not in lost]
+            operations = {
+                shard: [self._writer.group(group, outcome.send[2], shard.time)] for shard in there
+            }
+            answers = self._shards.ask_all(
+                there,
+                lambda shard: shard.begin(OPERATIONS, write(self._prefix, operations[shard])),
+            )
+        for shard, answer in {**lost, **answers}.items():
+            if isinstance(answer, LayerUnavailable):
+                outcome.errors.append(answer)  # the members on other servers get it all the same
+                continue
+            [verdict] = self._verdicts(shard, answer)
+            if verdict == FAILED:
+                outcome.errors.append(failure_of(operations[shard][0]))
+            else:
+                full += verdict
         if outcome.errors:
             raise outcome.failure()
         return full
 
     def _operate(self, shard: Shard, batch: list[Operation]) -> list[int]:
-        now, *verdicts = shard.run(OPERATIONS, write(self._prefix, batch))
+        verdicts = self._verdicts(shard, shard.run(OPERATIONS, write(self._prefix, batch)))
+        for operation, verdict in zip(batch, verdicts, strict=True):
+            if verdict == FAILED:
+                raise failure_of(operation)
+        return verdicts
+
+    def _verdicts(self, shard: Shard, answer: list[Any]) -> list[int]:
+        now, *verdicts = answer
         shard.seen(now)
         return [int(verdict) for verdict in verdicts]
 
@@ -168,44 +154,28 @@ class DirectBlocking:
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
     ) -> tuple[str, Message] | tuple[None, None]:
         names = check_channels(channels)
-        if len(names) > 1:
-            random.shuffle(names)  # a busy channel must not starve a quiet one
-        keys = [list_key(self._prefix, name) for name in names]
         until = self._clock() + (RECEIVE_SECONDS if timeout is None else timeout)
+        lists = Lists(self._shards, self._prefix, names)
         while True:
-            for shard in self._take_turns():
-                while (taken := self._pop(shard, keys)) is not None:
-                    received = self._read(shard, *taken)
+            with patience.within(pools.COMMAND_SECONDS + min(0.0, until - self._clock())):
+                for shard, key, data in lists.take():
+                    received = self._read(shard, key, data)
                     if received is not None:
                         return received
             left = until - self._clock()
             if not block or left <= 0:
                 return None, None
-            received = self._wait(keys, left)
-            if received is not None:
-                return received
-
-    def _take_turns(self) -> list[Shard]:
-        self._turn = turn = (self._turn + 1) % len(self._shards)
-        return self._shards[turn:] + self._shards[:turn]
-
-    def _pop(self, shard: Shard, keys: list[str]) -> tuple[bytes, bytes] | None:
-        taken = shard.call("LMPOP", len(keys), *keys, "LEFT")
-        return None if taken is None else (taken[0], taken[1][0])
-
-    def _wait(self, keys: list[str], seconds: float) -> tuple[str, Message] | None:
-        """Wait for a message on one server; of several, only a moment on each."""
-        shard = self._shards[self._turn]
-        several = len(self._shards) > 1
-        seconds = min(seconds, 0.1 if several else 1.0)
-        taken = shard.call("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
-        return None if taken is None else self._read(shard, taken[0], taken[1][0])
+            with patience.within(pools.COMMAND_SECONDS + left):
+                for shard, key, data in lists.wait(left):
+                    received = self._read(shard, key, data)
+                    if received is not None:
+                        return received
 
     def _read(self, shard: Shard, key: bytes, data: bytes) -> tuple[str, Message] | None:
         """What was taken; None if it has expired, or is nothing that this layer wrote."""
         try:
             return read_waiting(
-                self._config.codec, name_in(self._prefix, key)[1], data, shard.synchronise().now()
+                self._config.codec, name_in(self._prefix, key)[1], data, shard.time.now()
             )
         except ElementError:
             return None
@@ -213,13 +183,27 @@ class DirectBlocking:
     # The rest
 
     def new_channel(self, pattern: str) -> str:
-        while True:
-            name = make_name(pattern)
-            key = list_key(self._prefix, name)
-            if not self._shard_of(name).call("EXISTS", key):
-                return name
+        lost: set[Shard] = set()
+        with patience.within(pools.COMMAND_SECONDS):
+            while True:
+                name = make_name(pattern)
+                shard = self._shard_of(name)
+                if shard in lost:
+                    continue
+                try:
+                    with patience.share(len(self._shards) - len(lost)):
+                        if not shard.call("EXISTS", list_key(self._prefix, name)):
+                            return name
+                except LayerUnavailable:
+                    lost.add(shard)  # another name may be bound to one that is there
+                    if len(lost) == len(self._shards):
+                        raise
 
     def group_add(self, group: str, channel: str) -> None:
+        with patience.within(pools.COMMAND_SECONDS):
+            self._add(group, channel)
+
+    def _add(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
         if self._is_done_at_home(shard, group, channel, is_member=True):
             return
@@ -231,6 +215,10 @@ class DirectBlocking:
                 wait_for_home(lambda: bool(shard.run(TAKEN, known)), self._clock)
 
     def group_discard(self, group: str, channel: str) -> None:
+        with patience.within(pools.COMMAND_SECONDS):
+            self._discard(group, channel)
+
+    def _discard(self, group: str, channel: str) -> None:
         shard = self._member_shard(check_group(group), check_channel(channel))
         if self._is_done_at_home(shard, group, channel, is_member=False):
             return
@@ -268,7 +256,14 @@ class DirectBlocking:
 
     def group_channels(self, group: str) -> list[str]:
         arguments = [self._prefix, check_group(group)]
-        return [name.decode() for shard in self._shards for name in shard.run(MEMBERS, arguments)]
+        with patience.within(pools.COMMAND_SECONDS):
+            answers = self._shards.ask_all(
+                self._shards, lambda shard: shard.begin(MEMBERS, arguments)
+            )
+        for answer in answers.values():
+            if isinstance(answer, LayerUnavailable):
+                raise answer
+        return [name.decode() for shard in self._shards for name in answers[shard]]
 
     def flush(self) -> None:
         for shard in self._shards:
@@ -283,8 +278,14 @@ class DirectBlocking:
     def _statistics(self, channel: str | None) -> dict[str, float]:
         counts = full = pending = 0
         age = 0.0
+        with patience.within(pools.COMMAND_SECONDS):
+            lost = self._shards.ask_time(self._shards)
+        if len(lost) == len(self._shards):
+            raise lost[self._shards[0]]
         for shard in self._shards:
-            now = shard.synchronise().now()
+            if shard in lost:  # as in the daemon: what can be reached is counted
+                continue
+            now = shard.time.now()
             found = pages.look(partial(self._run, shard), self._prefix, channel)
             counts += found.counted
             full += found.full
@@ -303,12 +304,10 @@ class DirectBlocking:
         return shard.run(script, [self._prefix, *arguments])
 
     def _shard_of(self, channel: str) -> Shard:
-        at = shard_of(channel, len(self._shards))
-        return self._take_turns()[0] if at is None else self._shards[at]
+        """The server that *channel*, one with one reader, is bound to."""
+        bound = self._shards.of(channel)
+        assert bound is not None
+        return bound
 
     def _member_shard(self, group: str, channel: str) -> Shard:
         return self._shards[member_shard(group, channel, len(self._shards))]
-
-
-def _full(channel: str) -> ChannelFull:
-    return ChannelFull(f"Channel {channel} is full")

@@ -184,6 +184,8 @@ def _with_sentinel(hosts: list[Host], sentinel: object) -> list[Host]:
         if value is not None and not (isinstance(value, str) and value):
             raise ConfigurationError(f"{setting}['{key}']", None, "must be a text, not empty")
     username, password = given.get("username"), given.get("password")
+    if username is not None and password is None:
+        raise ConfigurationError(f"{setting}['username']", None, "needs a password, too")
     return [
         replace(host, sentinel_username=username, sentinel_password=password)
         if host.service

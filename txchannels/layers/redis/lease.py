@@ -7,7 +7,6 @@ that the server has lost means that all else is lost there, too: it is registere
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
@@ -27,6 +26,9 @@ log = Logger()
 
 LEASE = Script("lease")
 LEAVE = Script("leave")
+
+#: What txredisapi raises, by its name: to import it would install the reactor.
+REFUSED = "txredisapi.ResponseError"
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 1.0
@@ -49,6 +51,7 @@ class Lease:
         self._link = link
         self._reactor = reactor
         self._last: float | None = None
+        self._reported = ""
         self._registered = 0.0
         self._renewal = LoopingCall(self.renew)
         self._renewal.clock = reactor
@@ -85,12 +88,30 @@ class Lease:
         self._link.look_for_master()
         renewed = self.take()
         renewed.addCallback(self._renewed, self._last)
-        renewed.addErrback(partial(_report, self._link))
+        renewed.addErrback(self._report)
         return renewed
+
+    def _report(self, failure: Any) -> None:
+        """Say why it was not renewed: once, until another reason comes or it is renewed."""
+        reason = f"{failure.type.__name__}: {failure.value}"
+        if failure.check(LayerUnavailable) is not None or reason == self._reported:
+            return
+        self._reported = reason
+        if failure.check(REFUSED) is None:
+            log.failure("{link}: the lease was not renewed", failure=failure, link=self._link.name)
+            return
+        log.error(
+            "{link} refuses to renew this host's lease, without which other hosts take it for gone "
+            "after {seconds:g} s: {reason}",
+            link=self._link.name,
+            seconds=LEASE_SECONDS,
+            reason=failure.value,
+        )
 
     def _renewed(self, lapsed: int, since: float | None) -> None:
         """The server has lost our lease without losing us: it was emptied, or we slept."""
         link = self._link
+        self._reported = ""
         self._last = link.note_answer()
         if lapsed:
             log.warn("{link} has forgotten this hub; registering again", link=link.name)
@@ -110,11 +131,6 @@ class Lease:
         """Give it up: the server forgets this hub."""
         hub, *others = self._link.owner.addresses()
         return self._link.run(LEAVE, self._link.prefix, hub, hub, *others)
-
-
-def _report(link: Link, failure: Any) -> None:
-    if failure.check(LayerUnavailable) is None:
-        log.failure("{link}: the lease was not renewed", failure=failure, link=link.name)
 
 
 def wall_clock() -> float:

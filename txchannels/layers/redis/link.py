@@ -20,6 +20,7 @@ from txchannels.layers.redis.lease import LEASE, Lease, wall_clock
 from txchannels.layers.redis.operations import Operation, Script
 from txchannels.layers.redis.reader import Reader
 from txchannels.layers.redis.servertime import ServerTime
+from txchannels.layers.redis.waits import Waits
 
 if TYPE_CHECKING:
     from txchannels.layers.redis.connection import Connection
@@ -36,6 +37,9 @@ COMMAND_SECONDS = 2.0
 CONNECT_SECONDS = 1.5
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 0.5
+
+#: A link that has lasted so long is tried again at once when it is lost.
+STEADY_SECONDS = 5.0
 
 #: How long a stop waits for what is being taken, and for what is to be sent.
 TAKE_SECONDS = 2.0
@@ -77,12 +81,15 @@ class Link:
         self.prefix = prefix
         self.owner = owner
         self.call_from_thread = call_from_thread
+        self.seconds: Callable[[], float] = reactor.seconds
         self.reason = "not connected yet"
         self._reactor = reactor
         self._server = server
         self._last_answer: float | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._retry: Any = None
+        self._steady: Any = None
+        self._waits = Waits()
         self._connecting: Deferred[Any] | None = None
         self._is_stopped = False
         self._commands: Connection | None = None
@@ -166,7 +173,7 @@ class Link:
             blocking = yield self._server.connect(CONNECT_SECONDS)
             for script in (OPERATIONS, LEASE, MEMBERS):
                 yield commands.call("SCRIPT", "LOAD", script.body, timeout=COMMAND_SECONDS)
-            identity = yield blocking.call("CLIENT", "ID", timeout=COMMAND_SECONDS)
+            identity = yield self._waits.take_over(commands, blocking, COMMAND_SECONDS)
             self._commands = commands
             yield self.lease.take()
         except BaseException:
@@ -186,7 +193,7 @@ class Link:
 
     def _opened(self, blocking: Connection, identity: int) -> None:
         since, self._connecting = self._last_answer, None
-        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._steady = self._reactor.callLater(STEADY_SECONDS, self._has_lasted)
         self.reason = ""
         self.owner.open(self)
         log.info("{link} is connected", link=self.name)
@@ -195,6 +202,10 @@ class Link:
         self.reader.start(blocking, identity)
         self.lease.start()
         self.owner.came_up(self, since)
+
+    def _has_lasted(self) -> None:
+        self._steady = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
 
     def _not_opened(self, failure: Any) -> None:
         self._connecting = None
@@ -241,6 +252,9 @@ class Link:
 
     def _close(self) -> None:
         commands, self._commands = self._commands, None
+        if self._steady is not None:
+            self._steady.cancel()
+            self._steady = None
         self.lease.stop()
         self.reader.stop()
         if commands is not None:
@@ -272,7 +286,15 @@ class Link:
 
     @inlineCallbacks
     def _wait_until(self, is_done: Callable[[], bool], seconds: float) -> Any:
-        """Wait for so long; what is not done by then is given up with the connection."""
+        """Wait for so long; what is not done by then is given up with the connection.
+
+        So is all when the server is lost meanwhile: nothing connects again.
+        """
         until = self._reactor.seconds() + seconds
-        while self._commands is not None and not is_done() and self._reactor.seconds() < until:
+        while (
+            self._commands is not None
+            and self._commands.is_open
+            and not is_done()
+            and self._reactor.seconds() < until
+        ):
             yield deferLater(self._reactor, STOP_TICK_SECONDS)

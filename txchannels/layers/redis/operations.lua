@@ -3,10 +3,12 @@
 -- ARGV: the keys' prefix, then for each operation its letter and its arguments (as in
 -- operations.py). Returns: the server's time in milliseconds, then a verdict for each:
 -- 0 or more is the number of those who had no room, or when it was done, in microseconds;
--- FULL and CLOSED are below.
+-- FULL, CLOSED and FAILED are below. What fails, since a key of its own holds something else,
+-- harms nothing else: what is before it and behind it is done.
 
 local FULL = -1
 local CLOSED = -2
+local FAILED = -3
 local MAX_INBOX_MESSAGES = 10000
 local MAX_INBOX_BYTES = 64 * 1024 * 1024
 local MAX_GROUP_SENDS = 1000
@@ -40,33 +42,34 @@ local function write_counts(counts, field)
   local total = prefix .. '{#}:statistics'
   for family, number in pairs(counts) do
     local key = prefix .. '{c:' .. family .. '}:statistics'
-    redis.call('HINCRBY', key, field, number)
-    redis.call('HINCRBY', total, field, number)
-    redis.call('PEXPIRE', key, STATISTICS_MS)
-    redis.call('PEXPIRE', total, 24 * STATISTICS_MS)
+    redis.pcall('HINCRBY', key, field, number)
+    redis.pcall('HINCRBY', total, field, number)
+    redis.pcall('PEXPIRE', key, STATISTICS_MS)
+    redis.pcall('PEXPIRE', total, 24 * STATISTICS_MS)
   end
 end
 
 local function write_books(inbox)
   if inbox.was_empty then
-    redis.call('DEL', inbox.counts)
+    redis.pcall('DEL', inbox.counts)
   end
   local fields = { '#', inbox.bytes }
   for channel, number in pairs(inbox.taken) do
     fields[#fields + 1] = channel
     fields[#fields + 1] = number
     if #fields >= MAX_FIELDS then
-      redis.call('HSET', inbox.counts, unpack(fields))
+      redis.pcall('HSET', inbox.counts, unpack(fields))
       fields = { '#', inbox.bytes }
     end
   end
-  redis.call('HSET', inbox.counts, unpack(fields))
-  redis.call('PEXPIRE', inbox.counts, kept[inbox.list])
+  redis.pcall('HSET', inbox.counts, unpack(fields))
+  redis.pcall('PEXPIRE', inbox.counts, kept[inbox.list])
 end
 
+-- Beside the messages, whose operations are done: what cannot be written here fails none of them.
 local function write_all()
   for list, keep in pairs(kept) do
-    redis.call('PEXPIRE', list, keep)
+    redis.pcall('PEXPIRE', list, keep)
   end
   for _, inbox in pairs(inboxes) do
     if kept[inbox.list] then
@@ -155,9 +158,9 @@ local function to_inbox(address, channel, capacity, keep, element)
     count(full, address)
     return FULL
   end
+  inbox.length = redis.call('RPUSH', inbox.list, element)
   inbox.taken[channel] = taken + 1
   inbox.bytes = inbox.bytes + #element
-  inbox.length = redis.call('RPUSH', inbox.list, element)
   kept[inbox.list] = keep
   count(messages, address)
   return 0
@@ -174,10 +177,16 @@ end
 
 local function to_group(group, except, keep, element)
   local key = key_of_group(group)
-  local full = 0
+  local full, failure = 0, nil
+  -- One who cannot get it must not keep it from the others.
+  local function to_one(send, ...)
+    local is_done, verdict = pcall(send, ...)
+    failure = failure or not is_done and verdict
+    return is_done and verdict
+  end
   for _, address in ipairs(redis.call('HKEYS', key .. ':owners')) do
     if not string.find(except, ' ' .. address .. ' ', 1, true) then
-      local verdict = to_inbox(address, '*', MAX_GROUP_SENDS, keep, element)
+      local verdict = to_one(to_inbox, address, '*', MAX_GROUP_SENDS, keep, element)
       if verdict == CLOSED then
         forget_dead(key, address)
       elseif verdict == FULL then
@@ -189,12 +198,15 @@ local function to_group(group, except, keep, element)
   for at = 1, #unowned, 2 do
     local channel, value = unowned[at], unowned[at + 1]
     local lapses, capacity = string.match(value, '^(%d+) (%d+)$')
-    if tonumber(lapses) <= now then
+    if not lapses or tonumber(lapses) <= now then
       redis.call('HDEL', key .. ':unowned', channel)
     elseif not string.find(except, ' ' .. channel .. ' ', 1, true)
-        and to_channel(channel, tonumber(capacity), keep, element) == FULL then
+        and to_one(to_channel, channel, tonumber(capacity), keep, element) == FULL then
       full = full + 1
     end
+  end
+  if failure then
+    error(failure, 0)
   end
   return full
 end
@@ -202,8 +214,8 @@ end
 local function join(group, address, channel)
   local key = key_of_group(group)
   redis.call('HSET', key .. ':owners', address, 1)
-  redis.call('SADD', key .. ':of:' .. address, channel)
   redis.call('PEXPIRE', key .. ':owners', OWNED_MS)
+  redis.call('SADD', key .. ':of:' .. address, channel)
   redis.call('PEXPIRE', key .. ':of:' .. address, OWNED_MS)
   return moment
 end
@@ -289,26 +301,50 @@ local function make_others() return {
 } end
 
 local verdicts, others = { now }, nil
-local at = 2
-while at <= #ARGV do
-  local letter = ARGV[at]
-  local verdict
-  if letter == 'a' then
-    -- address, channel, capacity, keep, element
-    local capacity = tonumber(ARGV[at + 3])
-    verdict = to_inbox(ARGV[at + 1], ARGV[at + 2], capacity, ARGV[at + 4], ARGV[at + 5])
-    at = at + 6
-  elseif letter == 'c' then
-    -- name, capacity, keep, element
-    verdict = to_channel(ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4])
-    at = at + 5
-  else
-    others = others or make_others()
-    local size, run = unpack(others[letter])
-    verdict = run(unpack(ARGV, at + 1, at + size))
-    at = at + 1 + size
+
+-- Do all operations from the one at *at* on.
+local function run_from(at)
+  while at <= #ARGV do
+    local letter = ARGV[at]
+    local verdict
+    if letter == 'a' then
+      -- address, channel, capacity, keep, element
+      local capacity = tonumber(ARGV[at + 3])
+      verdict = to_inbox(ARGV[at + 1], ARGV[at + 2], capacity, ARGV[at + 4], ARGV[at + 5])
+      at = at + 6
+    elseif letter == 'c' then
+      -- name, capacity, keep, element
+      verdict = to_channel(ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4])
+      at = at + 5
+    else
+      others = others or make_others()
+      local size, run = unpack(others[letter])
+      verdict = run(unpack(ARGV, at + 1, at + size))
+      at = at + 1 + size
+    end
+    verdicts[#verdicts + 1] = verdict
   end
-  verdicts[#verdicts + 1] = verdict
+end
+
+-- One protected call for all is all that it costs; only what has failed makes for another.
+local at, count = 2, 0
+local is_done, failure = pcall(run_from, at)
+while not is_done do
+  -- Errors that are no key's fault come before a script's first write, or not at all: when they
+  -- end a batch, nothing of it was done.
+  local text = tostring(type(failure) == 'table' and failure.err or failure)
+  local code = string.match(text, '^-?(%u+) ')
+  if code == 'OOM' or code == 'READONLY' or code == 'MISCONF' or code == 'NOREPLICAS'
+      or code == 'MASTERDOWN' then
+    return redis.error_reply(text)
+  end
+  verdicts[#verdicts + 1] = FAILED
+  while count < #verdicts - 1 do
+    local letter = ARGV[at]
+    at = at + 1 + (letter == 'a' and 5 or letter == 'c' and 4 or others[letter][1])
+    count = count + 1
+  end
+  is_done, failure = pcall(run_from, at)
 end
 write_all()
 return verdicts

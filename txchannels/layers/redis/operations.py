@@ -11,10 +11,17 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-from txchannels.errors import ChannelClosed, ChannelFull, LayerError
+from txchannels.errors import (
+    ChannelClosed,
+    ChannelFull,
+    LayerError,
+    LayerUnavailable,
+    Unanswered,
+)
 
 __all__ = [
     "CLOSED",
+    "FAILED",
     "FULL",
     "Argument",
     "Operation",
@@ -23,6 +30,7 @@ __all__ = [
     "discard_unowned",
     "drop_channel",
     "error_of",
+    "failure_of",
     "forward_add",
     "forward_discard",
     "join",
@@ -43,6 +51,10 @@ Operation = tuple[Argument, ...]
 
 FULL: Final = -1
 CLOSED: Final = -2
+FAILED: Final = -3
+
+#: Operations that do nothing when they fail; of any other a part may be done.
+_WHOLE = frozenset("ac")
 
 #: How much longer than its messages a list is kept, in milliseconds.
 SLACK_MS = 5_000
@@ -158,4 +170,21 @@ def error_of(verdict: int, channel: str) -> LayerError | None:
         return ChannelFull(f"Channel {channel} is full")
     if verdict == CLOSED:
         return ChannelClosed(f"The client behind {channel} is gone")
+    if verdict == FAILED:
+        return LayerUnavailable(_spoiled(channel))
     return None
+
+
+def failure_of(operation: Operation) -> LayerUnavailable:
+    """What FAILED means for *operation*: `Unanswered` where a part of it may be done."""
+    letter, *arguments = operation
+    if letter in _WHOLE:
+        return LayerUnavailable(_spoiled(arguments[1 if letter == "a" else 0]))
+    return Unanswered(f"{_spoiled(arguments[0] if arguments else '')}; a part may be done")
+
+
+def _spoiled(name: object) -> str:
+    return (
+        f"a key of {name} in Redis holds what this layer has not written:"
+        f" delete the keys that have {name} in their names, and are of the wrong type"
+    )

@@ -18,17 +18,17 @@ class Outcome:
 
     Args:
         send: What is sent.
-        servers: Where: one for a channel, all for a group.
+        servers: Where: one for a channel, all for a group, none where any one will do.
 
     Attributes:
         errors: What those say that have not taken it; at most one each.
     """
 
-    __slots__ = ("_count", "errors", "send")
+    __slots__ = ("errors", "send", "servers")
 
     def __init__(self, send: Send, servers: Sequence[Any]) -> None:
         self.send = send
-        self._count = len(servers)
+        self.servers = servers
         self.errors: list[LayerError] = []
 
     def failure(self) -> LayerError:
@@ -41,6 +41,6 @@ class Outcome:
         for error in self.errors:
             if isinstance(error, Unanswered):
                 return error
-        if len(self.errors) < self._count and isinstance(first, LayerUnavailable):
+        if len(self.errors) < len(self.servers) and isinstance(first, LayerUnavailable):
             return Unanswered(f"{first}; the members on other servers have got it")
         return first

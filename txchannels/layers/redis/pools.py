@@ -1,7 +1,8 @@
 """Pools of blocking connections, as redis-py has them, each to the server that a `Host` names.
 
 redis-py would send a command again after an error; here it may not. It would trust the
-system's authorities beside the site's own; here only those that the site named.
+system's authorities beside the site's own; here only those that the site named. It would wait
+at each step for its own time; here all steps of a call share one (`patience`).
 
 Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
@@ -27,6 +28,7 @@ from redis.sentinel import (
 )
 
 from txchannels.errors import ConfigurationError
+from txchannels.layers.redis import patience
 from txchannels.layers.redis.config import Host, Tls
 
 __all__ = [
@@ -54,7 +56,48 @@ class SentinelError(redis.ConnectionError):
     """A sentinel did not say where the master is; its cause tells why."""
 
 
-class _TlsConnection(SSLConnection):
+class _Patient:
+    """What a connection waits with: for no longer than its caller has time."""
+
+    _connect_seconds = CONNECT_SECONDS
+    _seconds = COMMAND_SECONDS
+
+    def _connect_left(self) -> float:
+        return patience.left(self._connect_seconds)
+
+    def _set_connect(self, seconds: float) -> None:
+        self._connect_seconds = seconds
+
+    def _left(self) -> float:
+        return patience.left(self._seconds)
+
+    def _set(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    #: redis-py looks at them each time that it waits; to mypy they are the attributes they were.
+    socket_connect_timeout: Any = property(_connect_left, _set_connect)
+    socket_timeout: Any = property(_left, _set)
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        sock: socket.socket | None = self._sock  # type: ignore[attr-defined]
+        if sock is not None:
+            sock.settimeout(self.socket_timeout)
+        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("timeout", self.socket_timeout)
+        return super().read_response(*args, **kwargs)  # type: ignore[misc]
+
+
+class _PlainConnection(_Patient, Connection):
+    """A connection over TCP."""
+
+
+class _UnixConnection(_Patient, UnixDomainSocketConnection):
+    """A connection to a socket in the file system."""
+
+
+class _Verifying(SSLConnection):
     """A connection over TLS; files that were renewed count from the next one."""
 
     def __init__(self, *, tls: Tls, **kwargs: Any) -> None:
@@ -67,20 +110,24 @@ class _TlsConnection(SSLConnection):
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
         try:
-            sock.settimeout(CONNECT_SECONDS)
+            sock.settimeout(patience.left(CONNECT_SECONDS))
             wrapped = _context(self._tls).wrap_socket(sock, server_hostname=self.host)
-            wrapped.settimeout(COMMAND_SECONDS)
+            wrapped.settimeout(patience.left(COMMAND_SECONDS))
             return wrapped
         except ConfigurationError:
             sock.close()
             raise
 
 
-class _WatchedConnection(SentinelManagedConnection):
+class _TlsConnection(_Patient, _Verifying):
+    """The same, and patient."""
+
+
+class _WatchedConnection(_Patient, SentinelManagedConnection):
     """A connection to whatever the sentinels call the master."""
 
 
-class _WatchedTlsConnection(SentinelManagedConnection, _TlsConnection):
+class _WatchedTlsConnection(_Patient, SentinelManagedConnection, _Verifying):
     """The same over TLS."""
 
 
@@ -104,7 +151,7 @@ def make_pool(host: Host) -> redis.ConnectionPool:
     if host.tls is not None:
         _context(host.tls)  # what is wrong with the files is told now
     if host.path:
-        return redis.ConnectionPool(UnixDomainSocketConnection, path=host.path, **kwargs)
+        return redis.ConnectionPool(_UnixConnection, path=host.path, **kwargs)
     if host.service:
         return _WatchedPool(
             host.service,
@@ -131,7 +178,7 @@ def _kwargs() -> dict[str, Any]:
 
 
 def _tcp_pool(address: str, port: int, kwargs: dict[str, Any]) -> redis.ConnectionPool:
-    kind = _TlsConnection if "tls" in kwargs else Connection
+    kind = _TlsConnection if "tls" in kwargs else _PlainConnection
     return redis.ConnectionPool(kind, host=address, port=port, **kwargs)
 
 
@@ -171,7 +218,8 @@ class _WatchedPool(SentinelConnectionPool):
             # One thread asks; the others do not wait for it.
             self._ask_at = now + _ASK_AGAIN_SECONDS
             try:
-                self.get_master_address()
+                with patience.share(2):
+                    self.get_master_address()
                 self._ask_at = now + _ASK_SECONDS
             except redis.RedisError:
                 pass  # the master may well be there without them
@@ -204,9 +252,10 @@ class _Sentinels(Sentinel):
             SentinelError: None could be asked.
         """
         failures: list[Exception] = []
-        for address in list(self._addresses):
+        for asked, address in enumerate(list(self._addresses)):
             try:
-                found = self._ask(address, service_name)
+                with patience.share(len(self._addresses) - asked + 1):  # and one for the master
+                    found = self._ask(address, service_name)
             except redis.RedisError as error:
                 failures.append(error)
                 continue

@@ -60,6 +60,9 @@ class JoinedReactor(HubReactor):
     def is_here(self, channel: str) -> bool:
         return self._joined.is_here(channel)
 
+    def can_answer(self, prefix: str) -> bool:
+        return self._joined.routes.to_inbox(prefix).is_up
+
     def drain(self) -> None:
         self._joined.drain()
 

@@ -9,11 +9,10 @@ and begun anew with all that is asked for.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.logger import Logger
-
-from txchannels.errors import LayerUnavailable
+from txchannels.layers.redis.mistyped import Mistyped, is_mistyped
 from txchannels.layers.redis.operations import Script
 from txchannels.layers.redis.places import inbox_key, list_key, name_in
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from txchannels.layers.redis.link import Link
 
 __all__ = ["Reader"]
-
-log = Logger()
 
 EMPTY = Script("empty")
 
@@ -42,6 +39,7 @@ class Reader:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._mistyped = Mistyped(link)
         self._connection: Connection | None = None
         self._identity = 0
         self._covered: frozenset[Subscription] = frozenset()
@@ -111,21 +109,27 @@ class Reader:
         self._is_ending_wait = self._is_idle_noticed = False
         asking = [one for one in link.owner.demanding(link) if one is not self._fetching]
         keys = [inbox_key(link.prefix, address) for address in link.owner.addresses()]
+        lists: list[str] = []
         self._count = MAX_INBOX
         if asking:
-            keys += self._keys_of(asking)
+            lists = self._keys_of(asking)
+            keys += lists
             self._count = max(1, min(MAX_TAKEN, *(one.requested for one in asking)))
         self._covered = frozenset(asking)
         options = ("LEFT", "COUNT", self._count)
         waited = connection.call(
             "BLMPOP", WAIT_SECONDS, len(keys), *keys, *options, timeout=WAIT_ANSWER_SECONDS
         )
-        waited.addCallbacks(self._waited, self._failed)
+        waited.addCallbacks(self._waited, self._not_waited, errbackArgs=(lists,))
 
     def _keys_of(self, asking: list[Subscription]) -> list[str]:
         names = list({queue.name for one in asking for queue in one.queues})
         random.shuffle(names)  # a busy channel must not starve a quiet one
-        return [list_key(self._link.prefix, name) for name in names]
+        return self._mistyped.without(list_key(self._link.prefix, name) for name in names)
+
+    def _not_waited(self, failure: Any, keys: list[str]) -> None:
+        self._covered = frozenset()
+        self._refused(failure, keys, self._wait)
 
     def _waited(self, reply: Any) -> None:
         self._covered = frozenset()
@@ -176,9 +180,12 @@ class Reader:
         first = asking[0]
         keys = self._keys_of([first])
         count = max(1, min(MAX_FETCHED, first.requested))
+        if not keys:
+            self._end_wait()
+            return
         self._fetching = first
         fetched = link.call("LMPOP", len(keys), *keys, "LEFT", "COUNT", count)
-        fetched.addCallbacks(self._fetched, self._failed)
+        fetched.addCallbacks(self._fetched, self._not_fetched, errbackArgs=(keys,))
 
     def _fetched(self, reply: Any) -> None:
         self._fetching = None
@@ -188,8 +195,27 @@ class Reader:
             self._link.owner.took(self._link, *reply)
             self._fetch()
 
+    def _not_fetched(self, failure: Any, keys: list[str]) -> None:
+        self._fetching = None
+        self._refused(failure, keys, self._fetch)
+
+    # What goes wrong
+
+    def _refused(self, failure: Any, keys: list[str], go_on: Callable[[], None]) -> None:
+        """Find out which of *keys* cannot be read, and go on without."""
+        if self._connection is None or not is_mistyped(failure):
+            self._failed(failure)
+            return
+
+        def found(is_any: bool) -> None:
+            if is_any:
+                go_on()
+            else:
+                self._failed(failure)
+
+        self._mistyped.find(keys).addCallback(found)
+
     def _failed(self, failure: Any) -> None:
-        if failure.check(LayerUnavailable) is None:
-            log.failure("{link}: reading failed", failure=failure, link=self._link.name)
+        """The server refuses what must work, or is lost."""
         if self._connection is not None:
-            self._link.lose(str(failure.value))
+            self._link.lose(str(failure.value).removeprefix(f"{self._link.name}: "))

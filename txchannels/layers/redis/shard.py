@@ -6,13 +6,14 @@ done it: that is told from what was never sent (`Unanswered`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.exceptions import NoScriptError
 
-from txchannels.errors import ConfigurationError, Unanswered
+from txchannels.errors import ConfigurationError, LayerUnavailable, Unanswered
 from txchannels.layers.redis import dial
 from txchannels.layers.redis.servertime import ServerTime
 
@@ -21,28 +22,69 @@ if TYPE_CHECKING:
     from txchannels.layers.redis.meanings import Failure
     from txchannels.layers.redis.operations import Script
 
-__all__ = ["Shard"]
+__all__ = ["Question", "Shard", "undone"]
+
+#: How long a server that cannot be reached is passed over where another will do.
+AWAY_SECONDS = 1.0
+_DOUBT = "; it may have done what it was asked"
 
 
 class Shard:
-    """See the module. Thread: any."""
+    """See the module.
 
-    def __init__(self, host: Host) -> None:
+    Attributes:
+        loss: How it was lost, if it has not answered since; None if it has.
+
+    Thread: any.
+    """
+
+    def __init__(self, host: Host, clock: Callable[[], float] = time.monotonic) -> None:
         self.host = host
         self.time = ServerTime()
+        self.loss: Failure | None = None
+        self._clock = clock
+        self._lost_at = 0.0
         self._client = dial.connect(host)
         self._is_time_known = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached a moment ago."""
+        return self.loss is not None and self._clock() - self._lost_at < AWAY_SECONDS
+
+    @property
+    def is_time_known(self) -> bool:
+        """Whether it has ever answered."""
+        return self._is_time_known
+
     def synchronise(self) -> ServerTime:
-        """The server's time, asked for at the first call; each answer tells it again."""
+        """The server's time, asked for at the first call; each answer tells it again.
+
+        Raises: LayerUnavailable: It does not answer; nothing was done.
+        """
         if not self._is_time_known:
-            seconds, micros = self.call("TIME")
-            self.seen(int(seconds) * 1000 + int(micros) // 1000)
+            self.meet()
         return self.time
+
+    def meet(self) -> None:
+        """Have it tell its time, now.
+
+        Raises: LayerUnavailable: It does not answer; nothing was done.
+        """
+        try:
+            self.tell_time(self.call("TIME"))
+        except Unanswered as error:
+            raise undone(error) from None
+
+    def tell_time(self, answer: Sequence[bytes]) -> None:
+        """Note what ``TIME`` was answered with."""
+        seconds, micros = answer
+        self.seen(int(seconds) * 1000 + int(micros) // 1000)
 
     def seen(self, milliseconds: int) -> None:
         self.time.seen(milliseconds)
         self._is_time_known = True
+        self.loss = None
 
     def call(self, *arguments: Any) -> Any:
         """One command; its answer is as the server sent it.
@@ -50,57 +92,134 @@ class Shard:
         Raises: LayerUnavailable: It was not done. Unanswered: It may have been done.
             ConfigurationError: It can never work.
         """
-        try:
-            return self._execute(arguments)
-        except redis.RedisError as error:
-            raise dial.explain(error, self.host) from None
+        return self.ask(arguments).answer()
 
     def run(self, script: Script, arguments: Sequence[Any]) -> Any:
         """One call of a script; its text is sent where the server does not know it yet.
 
         Raises: As `call`.
         """
-        try:
-            return self._execute(["EVALSHA", script.digest, 0, *arguments])
-        except NoScriptError:
-            return self.call("EVAL", script.body, 0, *arguments)
-        except redis.RedisError as error:
-            raise dial.explain(error, self.host) from None
+        return self.begin(script, arguments).answer()
 
-    def _execute(self, arguments: Sequence[Any]) -> Any:
-        """Write a command and read its answer.
+    def begin(self, script: Script, arguments: Sequence[Any]) -> Question:
+        """Write the call of a script, whose answer is to be read.
 
-        Raises: Unanswered, ConfigurationError: As `call`. RedisError: It was not done.
+        Raises: As `ask`.
+        """
+        known = ["EVALSHA", script.digest, 0, *arguments]
+        return self.ask(known, ["EVAL", script.body, 0, *arguments])
+
+    def ask(self, arguments: Sequence[Any], at_length: Sequence[Any] = ()) -> Question:
+        """Write a command, whose answer is to be read.
+
+        Args:
+            at_length: What to ask where the server does not know the script.
+
+        Raises: LayerUnavailable: It was not written, and will not be done.
+            ConfigurationError: It can never work.
         """
         pool = self._client.connection_pool  # another one after a fork
-        connection = pool.get_connection()
         try:
-            # What is not written to its end is no command, and will not be done.
-            connection.send_command(*arguments)
-            return self._read(connection)
-        except redis.ResponseError:
-            raise  # an answer as it should be: the connection stays
-        except BaseException:
-            connection.disconnect()  # or the next command might get this one's answer
-            raise
-        finally:
-            pool.release(connection)
+            connection = pool.get_connection()
+            try:
+                # What is not written to its end is no command, and will not be done.
+                connection.send_command(*arguments)
+            except BaseException:
+                connection.disconnect()
+                pool.release(connection)
+                raise
+        except redis.RedisError as error:
+            raise self._failed(error) from None
+        return Question(self, pool, connection, at_length)
+
+    def _failed(self, error: redis.RedisError) -> Failure:
+        if not _is_said(error):
+            self._lose(failure := dial.explain(error, self.host))
+            return failure
+        return dial.explain(error, self.host)
+
+    def _lose(self, failure: Failure) -> None:
+        self.loss = failure
+        self._lost_at = self._clock()
 
     def _read(self, connection: Any) -> Any:
         try:
             return connection.read_response()
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            if _is_answer(error) or _is_answer(error.__context__):
+            if _is_said(error):
                 raise
             raise self._unanswered(error) from None
 
     def _unanswered(self, error: redis.RedisError) -> Failure:
         failure = dial.explain(error, self.host)
-        if isinstance(failure, ConfigurationError):  # with TLS 1.3, a refusal comes so late
-            return failure
-        is_late = isinstance(error, redis.TimeoutError)
-        how = "no answer in time" if is_late else "the connection was lost before the answer came"
-        return Unanswered(f"{self.host}: {how}; it may have done what it was asked")
+        if not isinstance(failure, ConfigurationError):  # with TLS 1.3, a refusal comes so late
+            is_late = isinstance(error, redis.TimeoutError)
+            lost = "the connection was lost before the answer came"
+            failure = Unanswered(f"{self.host}: {'no answer in time' if is_late else lost}{_DOUBT}")
+        self._lose(failure)
+        return failure
+
+
+class Question:
+    """A command that was written to a server; `answer` or `drop` has to be called.
+
+    Args:
+        pool: Where *connection* comes from.
+    """
+
+    __slots__ = ("_at_length", "_connection", "_pool", "_shard")
+
+    def __init__(self, shard: Shard, pool: Any, connection: Any, at_length: Sequence[Any]) -> None:
+        self._shard = shard
+        self._pool = pool
+        self._connection = connection
+        self._at_length = at_length
+
+    def answer(self) -> Any:
+        """What the server says; to be called once.
+
+        Raises: As `Shard.call`.
+        """
+        connection = self._connection
+        is_unread = True
+        try:
+            answer = self._shard._read(connection)  # noqa: SLF001 - its other half
+            is_unread = False
+            return answer
+        except NoScriptError:
+            is_unread = False
+        except redis.ResponseError as error:
+            is_unread = False
+            raise dial.explain(error, self._shard.host) from None
+        except redis.RedisError as error:
+            raise dial.explain(error, self._shard.host) from None
+        finally:
+            self._release(is_unread=is_unread)
+        return self._shard.call(*self._at_length)
+
+    def drop(self) -> None:
+        """Do not wait for the answer, if it was not read."""
+        self._release(is_unread=True)
+
+    def _release(self, *, is_unread: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            if is_unread:
+                connection.disconnect()  # or the next command might get this one's answer
+        finally:
+            self._pool.release(connection)
+
+
+def undone(error: LayerUnavailable) -> LayerUnavailable:
+    """*error* where what may have been done is nothing that counts."""
+    return LayerUnavailable(str(error).removesuffix(_DOUBT))
+
+
+def _is_said(error: redis.RedisError) -> bool:
+    """Whether the server has answered so, be it before it closed the connection."""
+    return _is_answer(error) or _is_answer(error.__context__)
 
 
 def _is_answer(error: BaseException | None) -> bool:

@@ -79,7 +79,10 @@ class _Url:
         user, separator, password = text.partition(":")
         if not self.decode(user) and not self.decode(password):
             self.refuse("has an @ without a user or a password in front of it")
-        return self.decode(user) or None, self.decode(password) if separator else None
+        if not separator:
+            # A server would be asked as the default user, by a site that means another one.
+            self.refuse("has a user without a password: write user:password@, or user:@ for none")
+        return self.decode(user) or None, self.decode(password)
 
     def address(self, text: str) -> Address:
         found = _ADDRESS.fullmatch(text)
