@@ -166,7 +166,7 @@ def test_a_send_waits_only_so_long_for_a_server_that_says_nothing(
         line.silence()
         told = program.do("here", "group", "room", "unheard")
         assert told["outcome"].startswith("LayerUnavailable: redis://127.0.0.1:")
-        assert told["outcome"].endswith("no answer in time")
+        assert told["outcome"].endswith("no answer in time; it may have done what it was asked")
         print(f"\nsilence: refused after {told['seconds']:.2f} s")  # noqa: T201
         assert told["seconds"] < 2 * COMMAND_SECONDS, "it has waited once"
         line.mend()
