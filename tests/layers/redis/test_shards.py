@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from contextlib import ExitStack
 
 import pytest
@@ -131,7 +131,7 @@ def test_without_any_server_everything_says_so(lines, prefix):
 
 
 def test_what_may_have_been_done_is_not_done_elsewhere(servers, lines, prefix, monkeypatch):
-    monkeypatch.setattr("txchannels.layers.redis.pools.COMMAND_SECONDS", 1.0)
+    monkeypatch.setattr("txchannels.layers.redis.pools.COMMAND_SECONDS", 4.0)
     face, other = program(lines, prefix), program(servers, prefix)
     face.send_many([("channel", "warm", {"n": 0}) for _ in servers])
     lines[1].silence()
@@ -162,20 +162,27 @@ def test_servers_that_are_silent_are_waited_for_together(lines, prefix, monkeypa
         "group_channels": ("room",),
         "global_statistics": (),
     }[call]
-    waits, at_once = [], patience.left
-    monkeypatch.setattr(
-        patience,
-        "left",
-        lambda most: waits.append(time.monotonic() + at_once(most)) or at_once(most),
-    )
-    began = time.monotonic()
+    deadlines, ends, within, left = [], set(), patience.within, patience.left
+
+    def noted_within(seconds):
+        if patience._until.get() == math.inf:
+            deadlines.append(seconds)
+        return within(seconds)
+
+    def noted_left(most):
+        ends.add(patience._until.get())
+        return left(most)
+
+    monkeypatch.setattr(patience, "within", noted_within)
+    monkeypatch.setattr(patience, "left", noted_left)
     try:
         assert getattr(face, call)(*arguments)
     except LayerUnavailable:
         pass
-    assert waits
-    late = max(waits) - began - 1.5
-    assert late < 1.0, "each was waited for by itself"
+    assert ends
+    assert math.inf not in ends, "every wait has the call's deadline"
+    assert len(deadlines) == 1, "each was waited for by itself"
+    assert deadlines[0] <= 1.5
     for line in lines:
         line.mend()
 
