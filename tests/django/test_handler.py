@@ -19,7 +19,8 @@ from txchannels.django.exceptions import RequestAborted, RequestTimeout
 from txchannels.django.exceptions import ResponseLater as Later
 from txchannels.django.handler import AsgiHandler, AsgiRequest, ViewConsumer
 from txchannels.django.message import Message
-from txchannels.errors import ChannelClosed, LayerUnavailable
+from txchannels.django.unsent import unsent
+from txchannels.errors import ChannelClosed, LayerUnavailable, MessageTooLarge
 
 RESPONSES: list[Noting] = []
 
@@ -488,9 +489,18 @@ def test_a_stream_whose_client_is_gone_is_closed_once(message_of, layer, after):
 
 
 def test_a_layer_that_fails_is_an_error_and_the_response_is_closed(message_of, layer):
-    failing_layer(layer, LayerUnavailable("down"))
-    with pytest.raises(LayerUnavailable):
+    failing_layer(layer, MessageTooLarge("by far"))
+    with pytest.raises(MessageTooLarge):
         ViewConsumer()(message_of("/hello/"))
+    assert [one.closings for one in RESPONSES] == [1]
+
+
+def test_a_layer_that_is_away_is_no_fault_of_the_view_and_the_response_is_closed(message_of, layer):
+    before = unsent.count
+    sends = failing_layer(layer, LayerUnavailable("down"))
+    ViewConsumer()(message_of("/stream/parts/"))
+    assert sends == [1], "nothing more of it is sent"
+    assert unsent.count == before + 1
     assert [one.closings for one in RESPONSES] == [1]
 
 

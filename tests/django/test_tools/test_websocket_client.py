@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import pytest
@@ -340,9 +341,10 @@ def test_the_old_name_warns():
     assert isinstance(client, WSClient)
 
 
-def test_the_old_module_warns():
+def test_the_old_module_warns(monkeypatch):
     import importlib
 
+    monkeypatch.delitem(sys.modules, "txchannels.django.tests", raising=False)
     with pytest.warns(DeprecationWarning, match="txchannels.django.test"):
         module = importlib.import_module("txchannels.django.tests")
     assert module.WSClient is WSClient
