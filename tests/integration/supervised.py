@@ -189,6 +189,15 @@ class Supervised(Daemon):
     @property
     def workers(self) -> list[int]:
         """The worker processes that were ready and have not ended."""
+        # The status may be ahead of the log.
+        wait(lambda: len(self._ready()) >= self._running(), "the log has all that run")
+        return self._ready()
+
+    def _running(self) -> int:
+        match = _STATUS.fullmatch(self.tells()["status"])
+        return int(match[2]) if match else 0
+
+    def _ready(self) -> list[int]:
         there = {worker["pid"] for worker in self.tells()["workers"]}
         return [int(pid) for _, pid in _READY.findall(self.log) if int(pid) in there]
 
