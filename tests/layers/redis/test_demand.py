@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from twisted.internet.defer import succeed
@@ -103,6 +104,23 @@ def test_what_redis_gave_back_goes_to_a_reader_that_asks_meanwhile(site):
     for entry in taken:
         here.hub.spill._sent(queue, entry, -1)
     assert sorted(reader.numbers()) == [0, 1]
+
+
+def test_what_could_not_be_answered_from_elsewhere_stays_here(site, monkeypatch):
+    here, there = site.host(), site.host()
+    mine, theirs = here.read("work"), there.read("work")
+    theirs.request(10)
+    knows_of_others(here, "work")
+    away = SimpleNamespace(is_up=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(here.hub.routes, "to_inbox", lambda _: away)
+        here.face.send("work", {"n": 0, "reply_channel": here.open("a")})
+        here.face.send("work", {"n": 1})
+        wait_until(lambda: theirs.numbers() == [1], "what needs no answer is run elsewhere")
+        mine.request(1)
+        wait_until(lambda: mine.numbers() == [0], "the other one is run here")
+        here.face.send("work", {"n": 2, "reply_channel": here.open("b")})
+    wait_until(lambda: theirs.numbers() == [1, 2], "the way back is there again")
 
 
 def test_nothing_is_fetched_that_was_not_asked_for(site):

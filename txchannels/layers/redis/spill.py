@@ -12,10 +12,10 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from txchannels.errors import LayerError
+from txchannels.errors import LayerError, LayerUnavailable
 from txchannels.layers.redis.operations import FULL
 from txchannels.layers.redis.outbox import Unanswered
-from txchannels.layers.redis.places import home_of
+from txchannels.layers.redis.places import address_of, home_of
 
 if TYPE_CHECKING:
     from txchannels.layers.interfaces import Message
@@ -113,9 +113,20 @@ class Spill:
 
     def _send(self, queue: Queue, entry: Entry) -> None:
         try:
+            self._check_way_back(entry[2])
             self._submit(self._hub.link_for(entry[1]), queue, entry)
         except LayerError as error:
             self._sent(queue, entry, error)
+
+    def _check_way_back(self, message: Message) -> None:
+        """Keep here what others could run but not answer.
+
+        Raises: LayerUnavailable: The server that the answer would come by is away.
+        """
+        reply_channel = message.get("reply_channel")
+        address = address_of(reply_channel) if isinstance(reply_channel, str) else None
+        if address is not None and not self._hub.routes.to_inbox(address).is_up:
+            raise LayerUnavailable(f"No answer can come to {reply_channel} now")
 
     def _submit(self, link: Link, queue: Queue, entry: Entry) -> None:
         expires, channel, message = entry
