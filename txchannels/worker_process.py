@@ -248,9 +248,9 @@ class Program:
 
             code = Development(orders["development"])
         own = code.load_settings(orders["settings"])
-        if orders["command_line"] is not None:  # the daemon has not been able to read them
-            command, given = orders["command_line"]
-            orders = {**orders, **worker_orders(build_settings(given, own, command))}
+        # What concerns workers is as the settings say now, not as when the daemon read them.
+        command, given = orders["command_line"]
+        orders = {**orders, **worker_orders(build_settings(given, own, command))}
         layer = AttachedLayer(self._link, orders["group_expiry"], orders["socket"])
         site = code.load_layer(orders["layer"], orders["root_path"], layer, self._consumer_found)
         code.check_site()
